@@ -1,0 +1,113 @@
+// Builds the front end into the Python package: src/lossatlas/static/{widget.js, widget.css, colormaps.json}.
+//   node build.mjs           build
+//   node build.mjs --check   exit 1, saying why, when the built files are missing or older than their sources
+//   node build.mjs --dev     serve dev/index.html, a page without Python
+import {createHash} from "node:crypto";
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from "node:fs";
+import {dirname, join, relative, sep} from "node:path";
+import {fileURLToPath} from "node:url";
+import {gzipSync} from "node:zlib";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = join(here, "..", "src", "lossatlas", "static");
+const outputs = ["widget.js", "widget.css", "colormaps.json"];
+
+// The bundle is stored in every notebook that is saved with its widgets: these are gates, not hopes.
+const MAX_MINIFIED = 100_000;
+const MAX_GZIPPED = 35_000;
+
+/** Every file that decides what the bundle is: the sources without their tests, and the lock of the tools. */
+function sources() {
+  const all = readdirSync(join(here, "src"), {recursive: true, withFileTypes: true})
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.js"))
+    .map((entry) => relative(here, join(entry.parentPath, entry.name)).split(sep).join("/"));
+  return [...all, "package-lock.json"].sort();
+}
+
+/** sha256 over path, NUL, contents, NUL of each source in the order of their paths. */
+export function sourceHash() {
+  const hash = createHash("sha256");
+  for (const path of sources())
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(here, path)))
+      .update("\0");
+  return hash.digest("hex");
+}
+
+const banner = () => `/* lossatlas front end, source sha256: ${sourceHash()} */`;
+
+/** @returns {string | null} why the built files cannot be used, or null when they can */
+function staleness() {
+  const missing = outputs.filter((name) => !existsSync(join(out, name)));
+  if (missing.length > 0) return `${missing.join(", ")} not built yet`;
+  const first = readFileSync(join(out, "widget.js"), "utf8").split("\n", 1)[0];
+  if (first !== banner()) return "widget.js was built from other sources";
+  return null;
+}
+
+async function build() {
+  // Loaded here so that --check runs before npm has installed anything.
+  const esbuild = await import("esbuild");
+  mkdirSync(out, {recursive: true});
+  await esbuild.build({
+    entryPoints: {widget: join(here, "src/index.js")},
+    outdir: out,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    banner: {js: banner()},
+    logLevel: "warning",
+  });
+  await esbuild.build({
+    entryPoints: {widget: join(here, "src/styles.css")},
+    outdir: out,
+    minify: true,
+    charset: "utf8",
+    target: "es2022",
+    logLevel: "warning",
+  });
+  const maps = join(here, "src", "colormaps.json");
+  writeFileSync(join(out, "colormaps.json"), existsSync(maps) ? readFileSync(maps) : "{}\n");
+
+  const bundle = readFileSync(join(out, "widget.js"));
+  const sheet = readFileSync(join(out, "widget.css"));
+  const minified = bundle.length + sheet.length;
+  const gzipped = gzipSync(bundle).length + gzipSync(sheet).length;
+  console.log(`widget.js + widget.css: ${minified} bytes minified, ${gzipped} gzipped`);
+  if (minified > MAX_MINIFIED || gzipped > MAX_GZIPPED) {
+    console.error(
+      `The bundle may hold ${MAX_MINIFIED} bytes minified, ${MAX_GZIPPED} gzipped. Find what made it grow.`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+async function serve() {
+  const esbuild = await import("esbuild");
+  const context = await esbuild.context({
+    entryPoints: [join(here, "dev/main.js"), join(here, "src/styles.css")],
+    outdir: join(here, "dev/built"),
+    entryNames: "[name]",
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    sourcemap: "inline",
+    logLevel: "info",
+  });
+  const {port} = await context.serve({servedir: join(here, "dev"), host: "127.0.0.1"});
+  console.log(`http://127.0.0.1:${port}/`);
+}
+
+if (process.argv.includes("--check")) {
+  const reason = staleness();
+  console.log(reason === null ? "front end: up to date" : `front end: ${reason}; run \`npm run build\` in js/`);
+  process.exitCode = reason === null ? 0 : 1;
+} else if (process.argv.includes("--dev")) {
+  await serve();
+} else {
+  await build();
+}
