@@ -1,0 +1,104 @@
+"""Run every check, all of them even when one fails, and say at the end what took how long; run by `make test`.
+
+    checks.py [--long] [PART ...]     parts: see PARTS; without names all of them
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv" / "bin"
+LOWEST = ROOT / ".venv-lowest" / "bin"
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    command: list[str]
+    where: Path = ROOT
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    part: Part
+    ok: bool
+    seconds: float
+    closing_line: str
+
+
+def parts(long: bool) -> list[Part]:
+    also = "" if long else " and not long"
+    npm = shutil.which("npm") or "npm"
+    node = shutil.which("node") or "node"
+    pytest = [str(VENV / "python"), "-m", "pytest", "--color=no"]
+    lowest = [str(LOWEST / "python"), "-m", "pytest", "--color=no", "--ignore=tests/packaging"]
+    # Old versions warn about what has become old since.
+    lowest += ["-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"]
+    return [
+        Part("format", [str(VENV / "ruff"), "format", "--check", "."]),
+        Part("lint", [str(VENV / "ruff"), "check", "."]),
+        Part("types", [str(VENV / "mypy")]),
+        Part("js check", [npm, "run", "--silent", "check"], ROOT / "js"),
+        Part("js test", [npm, "run", "--silent", "test"], ROOT / "js"),
+        Part("bundle", [node, "build.mjs", "--check"], ROOT / "js"),
+        Part("python", [*pytest, "-m", "not browser and not notebook" + also]),
+        Part("lowest", [*lowest, "-m", "not browser and not notebook" + also], env=(("PYTHONPATH", "src"),)),
+        Part("notebooks", [*pytest, "-m", "notebook" + also, "tests"]),
+        Part("browser", [*pytest, "-m", "browser" + also, "tests"]),
+    ]
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    chosen = parts(long="--long" in arguments)
+    if names := [a for a in arguments if a != "--long"]:
+        known = [part.name for part in chosen]
+        if unknown := [name for name in names if name not in known]:
+            sys.exit(f"There is no part called {unknown[0]!r}. Parts: {', '.join(known)}.")
+        chosen = [part for part in chosen if part.name in names]
+    outcomes = [run(part) for part in chosen]
+    report(outcomes)
+    sys.exit(0 if all(outcome.ok for outcome in outcomes) else 1)
+
+
+def run(part: Part) -> Outcome:
+    """Run one part, passing on its output as it comes and keeping the last line that says something."""
+    print(f"\n== {part.name}", flush=True)
+    start = time.monotonic()
+    closing_line = ""
+    with subprocess.Popen(
+        part.command,
+        cwd=part.where,
+        env={**os.environ, **dict(part.env)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            closing_line = line.strip("= \n") or closing_line
+    return Outcome(part, process.returncode == 0, time.monotonic() - start, closing_line)
+
+
+def report(outcomes: list[Outcome]) -> None:
+    print("\n== split of times")
+    for outcome in outcomes:
+        verdict = "ok" if outcome.ok else "FAILED"
+        print(f"{outcome.part.name:<10} {verdict:<7} {outcome.seconds:7.1f} s   {outcome.closing_line[:140]}")
+    total = sum(outcome.seconds for outcome in outcomes)
+    failed = [outcome.part.name for outcome in outcomes if not outcome.ok]
+    print(f"{'all':<10} {'FAILED' if failed else 'ok':<7} {total:7.1f} s   {'failed: ' + ', '.join(failed) if failed else ''}")
+
+
+if __name__ == "__main__":
+    main()
