@@ -1,0 +1,202 @@
+import {describe, expect, it} from "vitest";
+import {fade, formatLevel, ladder, MAX_LEVELS, tickStep, ticks} from "./ladder.js";
+
+/** @param {import("./ladder.js").Ladder} one */
+const values = (one) => one.levels.map((level) => level.value);
+/** @param {import("./ladder.js").Ladder} one */
+const majors = (one) => one.levels.filter((level) => level.major).map((level) => level.value);
+
+/** A fixed sequence in [0, 1), so that a failure can be repeated. */
+function numbers(seed = 1) {
+  let state = seed;
+  return () => {
+    state = (state * 16807) % 2147483647;
+    return state / 2147483647;
+  };
+}
+
+describe("a linear ladder", () => {
+  it("has 8 to 20 lines in any range", () => {
+    const draw = numbers();
+    for (let i = 0; i < 2000; i++) {
+      const lo = (draw() - 0.5) * 10 ** (6 * draw());
+      const {levels} = ladder({lo, hi: lo + 10 ** (12 * draw() - 6), scale: "linear"});
+      expect(levels.length).toBeGreaterThanOrEqual(8);
+      expect(levels.length).toBeLessThanOrEqual(20);
+    }
+  });
+
+  it("has majors among round minors", () => {
+    const one = ladder({lo: -0.3, hi: 2.3, scale: "linear"});
+    expect(values(one)).toEqual([-0.2, 0, 0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.2]);
+    expect(majors(one)).toEqual([0, 1, 2]);
+  });
+
+  it("keeps its lines while the range drifts", () => {
+    const first = ladder({lo: 0, hi: 1, scale: "linear"});
+    const kept = new Set(values(first));
+    let previous = first;
+    for (let i = 0; i <= 50; i++) {
+      previous = ladder({lo: 0, hi: 1 + i / 100, scale: "linear", previous});
+      expect(previous.step).toBe(first.step);
+      for (const value of kept) expect(values(previous)).toContain(value);
+    }
+  });
+
+  it("does not flicker at a threshold: going there and back changes its step once each way at most", () => {
+    let previous = ladder({lo: 0, hi: 1.7, scale: "linear"});
+    let changes = 0;
+    for (let i = 0; i < 400; i++) {
+      const next = ladder({lo: 0, hi: 2 + 0.08 * Math.sin(i), scale: "linear", previous});
+      if (next.step !== previous.step) changes++;
+      previous = next;
+    }
+    expect(changes).toBeLessThanOrEqual(1);
+  });
+
+  it("has the same lines wherever the range is panned to", () => {
+    const here = new Set(values(ladder({lo: 0.13, hi: 1.13, scale: "linear"})));
+    const there = values(ladder({lo: 0.57, hi: 1.57, scale: "linear"}));
+    for (const value of there) if (value < 1.13) expect(here).toContain(value);
+  });
+
+  it("tells levels apart deep in a zoom", () => {
+    const {levels, step} = ladder({lo: 0.0909012, hi: 0.0909013, scale: "linear"});
+    expect(levels.length).toBeGreaterThanOrEqual(8);
+    expect(new Set(levels.map(({value}) => formatLevel(value, step))).size).toBe(levels.length);
+  });
+});
+
+describe("a log ladder", () => {
+  it("has majors at 1, 2 and 5", () => {
+    expect(majors(ladder({lo: 0.09, hi: 6, scale: "log"}))).toEqual([0.1, 0.2, 0.5, 1, 2, 5]);
+  });
+
+  it("has majors at powers of ten alone over many decades", () => {
+    expect(majors(ladder({lo: 0.9e-3, hi: 20, scale: "log"}))).toEqual([0.001, 0.01, 0.1, 1, 10]);
+  });
+
+  it("falls back to even steps within half a decade", () => {
+    expect(majors(ladder({lo: 1, hi: 2.5, scale: "log"}))).toEqual([1, 1.5, 2, 2.5]);
+  });
+
+  it("keeps to a readable number of lines from half a decade to all of them", () => {
+    for (let decades = 0.1; decades < 600; decades *= 1.07) {
+      const {levels} = ladder({lo: 10 ** (-decades / 2), hi: 10 ** (decades / 2), scale: "log"});
+      expect(levels.length).toBeGreaterThanOrEqual(6);
+      expect(levels.length).toBeLessThanOrEqual(22);
+      expect(levels.some((level) => level.major)).toBe(true);
+    }
+  });
+
+  it("never flickers on its way through all its sets", () => {
+    /** @type {import("./ladder.js").Ladder | null} */
+    let previous = null;
+    /** @type {string[]} */
+    const rungs = [];
+    for (let i = 0; i < 4000; i++) {
+      const decades = 0.2 * 1.002 ** i * (1 + 0.03 * Math.sin(i));
+      const next = ladder({lo: 1, hi: 10 ** Math.min(decades, 300), scale: "log", previous});
+      if (next.rung !== previous?.rung) rungs.push(next.rung);
+      previous = next;
+    }
+    expect(new Set(rungs).size).toBe(rungs.length);
+  });
+
+  it("forgets the set of another scale", () => {
+    const previous = ladder({lo: 1, hi: 1000, scale: "log"});
+    expect(ladder({lo: 0, hi: 1, scale: "linear", previous})).toEqual(ladder({lo: 0, hi: 1, scale: "linear"}));
+  });
+
+  it("has no lines where there is no logarithm", () => {
+    expect(ladder({lo: 0, hi: 1, scale: "log"}).levels).toEqual([]);
+    expect(ladder({lo: -1, hi: 1, scale: "log"}).levels).toEqual([]);
+  });
+});
+
+it("levels ascend, lie in the range, and are never more than 64", () => {
+  const draw = numbers(7);
+  for (let i = 0; i < 1000; i++) {
+    const scale = i % 2 ? "log" : "linear";
+    const lo = 10 ** (40 * draw() - 20);
+    const hi = lo * (1 + 10 ** (30 * draw() - 10));
+    const all = values(ladder({lo, hi, scale}));
+    expect(all.length).toBeLessThanOrEqual(MAX_LEVELS);
+    for (let k = 0; k < all.length; k++) {
+      expect(all[k] >= lo && all[k] <= hi).toBe(true);
+      if (k) expect(all[k]).toBeGreaterThan(all[k - 1]);
+    }
+  }
+});
+
+it("a range that is none has no lines", () => {
+  for (const scale of /** @type {const} */ (["linear", "log"])) {
+    for (const [lo, hi] of [
+      [1, 1],
+      [2, 1],
+      [Number.NaN, 1],
+      [0.5, Number.POSITIVE_INFINITY],
+      [1, 1 + 1e-15],
+      [-1e308, 1e308],
+    ]) {
+      expect(ladder({lo, hi, scale})).toEqual({levels: [], scale, rung: "", step: 0});
+    }
+  }
+});
+
+it("a fade keeps the lines of both ladders and mixes the others", () => {
+  const from = ladder({lo: 0, hi: 1, scale: "linear"}).levels;
+  const to = ladder({lo: 0, hi: 2, scale: "linear"}).levels;
+  const half = fade(from, to, 0.25);
+  /** @param {number} value */
+  const at = (value) => half.find((level) => level.value === value)?.opacity;
+  expect(at(0.2)).toBe(1);
+  expect(at(0.1)).toBe(0.75);
+  expect(at(1.8)).toBe(0.25);
+  expect(half.map((level) => level.value)).toEqual([...half.map((level) => level.value)].sort((a, b) => a - b));
+  expect(fade(from, to, 1)).toBe(to);
+  expect(values({levels: fade(from, to, 0), scale: "linear", rung: "", step: 0})).toEqual(
+    expect.arrayContaining(from.map((level) => level.value)),
+  );
+});
+
+describe("a number", () => {
+  it("has the digits that its step deserves", () => {
+    expect(formatLevel(0.30000000000000004, 0.1)).toBe("0.3");
+    expect(formatLevel(0.5, 0.25)).toBe("0.50");
+    expect(formatLevel(-1.5, 0.5)).toBe("−1.5");
+    expect(formatLevel(1200, 200)).toBe("1200");
+    expect(formatLevel(0.09090123, 1e-8)).toBe("0.09090123");
+    expect(formatLevel(-1e-17, 0.2)).toBe("0");
+    expect(formatLevel(0.1)).toBe("0.1");
+  });
+
+  it("is a power of ten where it is very small or large", () => {
+    expect(formatLevel(2e-7, 1e-7)).toBe("2×10⁻⁷");
+    expect(formatLevel(-2.5e-7, 5e-8)).toBe("−2.5×10⁻⁷");
+    expect(formatLevel(1e12, 1e12)).toBe("1×10¹²");
+    expect(formatLevel(1500000, 100000)).toBe("1.5×10⁶");
+  });
+
+  it("says what is not finite", () => {
+    expect([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((v) => formatLevel(v, 1))).toEqual([
+      "NaN",
+      "∞",
+      "−∞",
+    ]);
+  });
+});
+
+describe("ticks", () => {
+  it("are round and inside", () => {
+    expect(ticks(-1.15, 1.15, 12)).toEqual([-1, -0.8, -0.6, -0.4, -0.2, 0, 0.2, 0.4, 0.6, 0.8, 1]);
+    expect(ticks(1, 0, 5)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
+    expect(tickStep(-1.15, 1.15, 12)).toBe(0.2);
+  });
+
+  it("are none where there is no room", () => {
+    expect(ticks(1, 1, 5)).toEqual([]);
+    expect(ticks(0, Number.NaN, 5)).toEqual([]);
+    expect(ticks(0, 1, 0)).toEqual([]);
+  });
+});
