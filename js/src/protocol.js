@@ -1,0 +1,193 @@
+// The wire, version 1: heads as JSON, tiles as little-endian float32. Numbers and buffers in, plain values out; the
+// messages themselves are the fixtures in tests/fixtures/protocol, which the Python side reads too.
+
+export const VERSION = 1;
+
+/** Most tiles that one want may list (the kernel refuses more). */
+export const MAX_WANTED = 256;
+
+/** Nodes per side that a tile may come with: each set holds the one before. */
+const SIDES = new Set([3, 5, 9, 17, 33]);
+
+/**
+ * @typedef {{name: string, length?: number | null, unit?: string}} Axis
+ * @typedef {{name: string, label?: string, unit?: string}} Field
+ * @typedef {{turn_u: number, turn_v: number, offset: number}} Position  whole degrees, whole degrees, in [−1, 1]
+ * @typedef {{
+ *   hash: string, title: string, axes: Axis[], fields: Field[], home: number[], tile: number, z: number[],
+ *   dtype: string, samples?: number | null, turns?: {u?: string | null, v?: string | null, offset?: string | null},
+ *   at?: Position, notes?: string[]
+ * }} Scene  home: a0, a1, b0, b1; z: coarsest and finest level that may be asked for
+ *
+ * @typedef {{
+ *   z: number, x: number, y: number, f: number, q: number, nodes: number, error: number | null,
+ *   min: number | null, max: number | null, bad: number, noise: boolean, base: number,
+ *   values: Float32Array, centres: Float32Array | null
+ * }} TileData  values: nodes² differences from base, row 0 at the lowest b; centres: (nodes − 1)² or null
+ *
+ * @typedef {{k: "ready", client: string | null, boot: string, epoch: number, scene: Scene | null}} Ready
+ * @typedef {{k: "scene", epoch: number, scene: Scene}} SceneMessage
+ * @typedef {{k: "tiles", epoch: number, n: number, tiles: TileData[]}} Tiles
+ * @typedef {{
+ *   k: "probed", client: string | null, req: number, epoch: number, at: number[],
+ *   value: Record<string, number | null>, se: Record<string, number | null>, bad: Record<string, string>, n: number | null
+ * }} Probed
+ * @typedef {{
+ *   k: "status", epoch: number, state: string, queue: number, done: number, rate: number | null, eta: number | null,
+ *   model_changed: boolean
+ * }} Status
+ * @typedef {{
+ *   k: "error", client: string | null, req: number | null, code: string, text: string, retry: boolean
+ * }} ErrorMessage
+ * @typedef {Ready | SceneMessage | Tiles | Probed | Status | ErrorMessage} Message
+ *
+ * @typedef {[z: number, x: number, y: number, q: number]} Wanted
+ * @typedef {{center: [number, number], span: number, width: number, height: number}} View  span: width in a
+ */
+
+/**
+ * `count` float32 values from element `start` of a binary buffer, copied: hosts hand out DataViews into larger
+ * buffers, at offsets that need not be multiples of four, and a tile must not keep its whole message alive.
+ * @param {DataView | ArrayBuffer | ArrayBufferView} buffer @param {number} start @param {number} count
+ * @returns {Float32Array}
+ */
+export function floats(buffer, start, count) {
+  const whole = buffer instanceof ArrayBuffer ? buffer : buffer.buffer;
+  const first = (buffer instanceof ArrayBuffer ? 0 : buffer.byteOffset) + 4 * start;
+  return new Float32Array(whole.slice(first, first + 4 * count));
+}
+
+/** @param {unknown} value @returns {value is number} */
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+/** @param {unknown} value */
+const numberOrNull = (value) => (isNumber(value) ? value : null);
+/** @param {any} value @returns {Record<string, any>} */
+const record = (value) => (value !== null && typeof value === "object" ? value : {});
+
+/** @param {any} scene @returns {scene is Scene} */
+export function isScene(scene) {
+  return (
+    record(scene).hash !== undefined &&
+    typeof scene.hash === "string" &&
+    Array.isArray(scene.axes) &&
+    Array.isArray(scene.fields) &&
+    scene.fields.length > 0 &&
+    Array.isArray(scene.home) &&
+    scene.home.length === 4 &&
+    scene.home.every(isNumber) &&
+    Array.isArray(scene.z)
+  );
+}
+
+/** @param {any} head @param {DataView | undefined} buffer @returns {TileData | null} null when it cannot be true */
+function tileOf(head, buffer) {
+  const {z, x, y, f, nodes, off, base} = head;
+  const integers = [z, x, y, f, nodes, off].every(Number.isInteger);
+  if (!integers || !SIDES.has(nodes) || !isNumber(base) || buffer === undefined) return null;
+  const count = nodes * nodes;
+  const inner = head.centres === true ? (nodes - 1) * (nodes - 1) : 0;
+  if (off < 0 || 4 * (off + count + inner) > buffer.byteLength) return null;
+  return {
+    z,
+    x,
+    y,
+    f,
+    q: isNumber(head.q) ? head.q : 0,
+    nodes,
+    error: numberOrNull(head.error),
+    min: numberOrNull(head.min),
+    max: numberOrNull(head.max),
+    bad: isNumber(head.bad) ? head.bad : 0,
+    noise: head.noise === true,
+    base,
+    values: floats(buffer, off, count),
+    centres: inner > 0 ? floats(buffer, off + count, inner) : null,
+  };
+}
+
+/**
+ * A message from the kernel as a value, or null for one that this version does not know: a newer kernel may speak of
+ * things that we cannot draw, and that is no error.
+ * @param {any} head @param {readonly DataView[]} [buffers] @returns {Message | null}
+ */
+export function decode(head, buffers = []) {
+  const h = record(head);
+  if (h.v !== VERSION) return null;
+  const client = typeof h.client === "string" ? h.client : null;
+  switch (h.k) {
+    case "ready":
+      if (!isNumber(h.epoch)) return null;
+      return {k: "ready", client, boot: String(h.boot), epoch: h.epoch, scene: isScene(h.scene) ? h.scene : null};
+    case "scene":
+      if (!isNumber(h.epoch) || !isScene(h.scene)) return null;
+      return {k: "scene", epoch: h.epoch, scene: h.scene};
+    case "tiles": {
+      if (!isNumber(h.epoch) || !isNumber(h.n) || !Array.isArray(h.head)) return null;
+      const tiles = h.head.map((entry) => tileOf(record(entry), buffers[0]));
+      return {k: "tiles", epoch: h.epoch, n: h.n, tiles: tiles.filter((tile) => tile !== null)};
+    }
+    case "probed": {
+      if (!isNumber(h.req)) return null;
+      const {req, epoch, at} = h;
+      return {
+        k: "probed",
+        client,
+        req,
+        epoch,
+        at,
+        value: record(h.value),
+        se: record(h.se),
+        bad: record(h.bad),
+        n: h.n,
+      };
+    }
+    case "status":
+      return {
+        k: "status",
+        epoch: isNumber(h.epoch) ? h.epoch : 0,
+        state: String(h.state),
+        queue: isNumber(h.queue) ? h.queue : 0,
+        done: isNumber(h.done) ? h.done : 0,
+        rate: numberOrNull(h.rate),
+        eta: numberOrNull(h.eta),
+        model_changed: h.model_changed === true,
+      };
+    case "error": {
+      const req = numberOrNull(h.req);
+      return {k: "error", client, req, code: String(h.code), text: String(h.text), retry: h.retry === true};
+    }
+    default:
+      return null;
+  }
+}
+
+/** @param {string} client @param {{renderer: string}} caps @param {string | null} have hash of the scene on screen */
+export const hello = (client, caps, have) => ({v: VERSION, k: "hello", client, caps, have});
+
+/**
+ * @param {string} client
+ * @param {{
+ *   epoch: number, rev: number, view: View, fields: string[], tiles: Wanted[], credit: number, seen: number
+ * }} list
+ */
+export const want = (client, {epoch, rev, view, fields, tiles, credit, seen}) => ({
+  v: VERSION,
+  k: "want",
+  client,
+  epoch,
+  rev,
+  view,
+  fields,
+  tiles: tiles.slice(0, MAX_WANTED),
+  credit,
+  seen,
+});
+
+/** @param {string} client @param {number} req @param {number} epoch @param {[number, number]} at */
+export const probe = (client, req, epoch, at) => ({v: VERSION, k: "probe", client, req, epoch, at});
+
+/** @param {string} client @param {boolean} removed the output is gone for good, not merely out of sight */
+export const bye = (client, removed) => ({v: VERSION, k: "bye", client, removed});
+
+/** @param {"refresh" | "pause" | "resume"} k @param {string} client */
+export const order = (k, client) => ({v: VERSION, k, client});

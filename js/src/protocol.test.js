@@ -1,0 +1,83 @@
+import {readdirSync, readFileSync} from "node:fs";
+import {expect, test} from "vitest";
+import {bye, decode, floats, hello, order, probe, want} from "./protocol.js";
+
+const folder = new URL("../../tests/fixtures/protocol/", import.meta.url);
+const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
+/** @param {string} name */
+const fixture = (name) => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+/** @param {any} fixture an unaligned view, as some hosts hand it out @returns {DataView[]} */
+const buffersOf = ({buffers = []}) =>
+  buffers.map((/** @type {string} */ text) => {
+    const bytes = Buffer.from(text, "base64");
+    const padded = new Uint8Array(bytes.length + 7);
+    padded.set(bytes, 3);
+    return new DataView(padded.buffer, 3, bytes.length);
+  });
+
+/** @type {Record<string, (h: any) => object>} how the page says what each fixture holds, from its parts */
+const builders = {
+  hello: (h) => hello(h.client, h.caps, h.have),
+  want: (h) => want(h.client, h),
+  probe: (h) => probe(h.client, h.req, h.epoch, h.at),
+  bye: (h) => bye(h.client, h.removed),
+  refresh: (h) => order("refresh", h.client),
+  pause: (h) => order("pause", h.client),
+  resume: (h) => order("resume", h.client),
+};
+
+test.each(names.filter((n) => fixture(n).direction === "to_kernel"))("the page can say %s", (name) => {
+  const {head} = fixture(name);
+  expect(builders[head.k](head)).toEqual(head);
+});
+
+test.each(names.filter((n) => fixture(n).direction === "to_page"))("the page understands %s", (name) => {
+  const parsed = fixture(name);
+  const message = /** @type {any} */ (decode(parsed.head, buffersOf(parsed)));
+  expect(message.k).toBe(parsed.head.k);
+  if (parsed.decoded === undefined) {
+    const {v: _, ...rest} = parsed.head;
+    expect(message).toMatchObject(rest);
+    return;
+  }
+  /** @param {Float32Array} flat @param {number} side @param {number} base */
+  const rows = (flat, side, base) =>
+    Array.from({length: side}, (_, row) =>
+      Array.from(flat.subarray(row * side, (row + 1) * side), (value) => (Number.isNaN(value) ? "nan" : value + base)),
+    );
+  const tiles = message.tiles.map((/** @type {import("./protocol.js").TileData} */ tile) => ({
+    z: tile.z,
+    x: tile.x,
+    y: tile.y,
+    values: rows(tile.values, tile.nodes, tile.base),
+    ...(tile.centres && {centres: rows(tile.centres, tile.nodes - 1, tile.base)}),
+  }));
+  expect({tiles}).toEqual(parsed.decoded);
+});
+
+test("a message of another version or of an unknown kind is passed over, not an error", () => {
+  expect(decode({v: 2, k: "ready"})).toBeNull();
+  expect(decode({v: 1, k: "sonata"})).toBeNull();
+  expect(decode(null)).toBeNull();
+  expect(decode([1, 2])).toBeNull();
+});
+
+test("a tile that claims more numbers than its buffer holds is dropped, its neighbours are kept", () => {
+  const parsed = fixture("tiles.json");
+  parsed.head.head[0].off = 9_999;
+  const message = /** @type {any} */ (decode(parsed.head, buffersOf(parsed)));
+  expect(message.tiles).toHaveLength(1);
+});
+
+test("an aligned array and an unaligned view give the same floats", () => {
+  const values = Float32Array.of(1, 2.5, -3, Number.NaN);
+  const bytes = new Uint8Array(24);
+  bytes.set(new Uint8Array(values.buffer), 5);
+  expect(floats(new DataView(bytes.buffer, 5, 16), 1, 3)).toEqual(floats(values.buffer, 1, 3));
+});
+
+test("a want never lists more tiles than the kernel accepts", () => {
+  const tiles = Array.from({length: 300}, (_, x) => /** @type {[number, number, number, number]} */ ([0, x, 0, 2]));
+  const view = {center: /** @type {[number, number]} */ ([0, 0]), span: 2, width: 8, height: 8};
+  expect(want("c", {epoch: 1, rev: 1, view, fields: [], tiles, credit: 1, seen: 0}).tiles).toHaveLength(256);
+});
