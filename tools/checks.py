@@ -1,6 +1,6 @@
 """Run every check, all of them even when one fails, and say at the end what took how long; run by `make test`.
 
-    checks.py [--long] [PART ...]     parts: see PARTS; without names all of them
+checks.py [--long] [PART ...]     parts: see PARTS; without names all of them
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def report(outcomes: list[Outcome]) -> None:
         print(f"{outcome.part.name:<10} {verdict:<7} {outcome.seconds:7.1f} s   {outcome.closing_line[:140]}")
     total = sum(outcome.seconds for outcome in outcomes)
     failed = [outcome.part.name for outcome in outcomes if not outcome.ok]
-    print(f"{'all':<10} {'FAILED' if failed else 'ok':<7} {total:7.1f} s   {'failed: ' + ', '.join(failed) if failed else ''}")
+    print(
+        f"{'all':<10} {'FAILED' if failed else 'ok':<7} {total:7.1f} s   {'failed: ' + ', '.join(failed) if failed else ''}"
+    )
 
 
 if __name__ == "__main__":

