@@ -1,0 +1,347 @@
+// What the views of one model share: the connection, the tiles, the scene and its scales. One listener per model, one
+// merged want for all its views in this page.
+
+import {domainOf, drawn} from "./colour.js";
+import {isScene} from "./protocol.js";
+import {CommSource} from "./source/comm.js";
+import {cover, isComplete, TileStore} from "./tiles.js";
+
+/**
+ * @typedef {import("@anywidget/types").AnyModel} Model
+ * @typedef {import("./protocol.js").Scene} Scene
+ * @typedef {import("./protocol.js").Position} Position
+ * @typedef {import("./protocol.js").Status} Status
+ * @typedef {import("./protocol.js").Wanted} Wanted
+ * @typedef {import("./tiles.js").Scale} Scale
+ * @typedef {import("./source/comm.js").Request} Request
+ * @typedef {{request(): Request | null, onChange(what: Change): void}} SessionView  request: null while hidden
+ * @typedef {"tiles" | "scene" | "status" | "state" | "scale" | "error" | "style"} Change
+ */
+
+/** Values that span more than this read better as logarithms. */
+const LOG_FROM = 20;
+/** The domain follows the home view's later passes only where they differ by more than this share of it. */
+const DOMAIN_SLACK = 0.08;
+/** Another plane of the same landscape keeps the domain, unless its values leave it by this share. */
+const FAMILY_SLACK = 0.6;
+const SAVE_EVERY = 33;
+
+/** @param {Position} at */
+const placeOf = ({turn_u, turn_v, offset}) => `${turn_u}/${turn_v}/${offset}`;
+
+export class Session {
+  store = new TileStore();
+  /** @type {Set<SessionView>} */
+  views = new Set();
+  /** @type {Scene | null} */
+  scene = null;
+  /** @type {Status | null} */
+  status = null;
+  /** @type {string | null} */
+  error = null;
+  /** Whether a slider is in the user's hand: wants rest until it is let go. */
+  dragging = false;
+  /** Tiles messages taken in. */
+  messages = 0;
+  tilesReceived = 0;
+
+  /** Hash of the scene that the sliders' place showed before, while the kernel's word is on its way. @type {string | null} */
+  #predicted = null;
+  /** @type {Map<string, string>} */
+  #known = new Map();
+  /** Colour domains in drawn values, by field and scale. @type {Map<string, {domain: [number, number], hash: string, settled: boolean}>} */
+  #domains = new Map();
+  /** @type {Scale} */
+  #auto = "linear";
+  #savedAt = Number.NEGATIVE_INFINITY;
+  /** @type {ReturnType<typeof setTimeout> | null} */
+  #saving = null;
+  #off;
+
+  /** @param {Model} model the proxy given to `initialize` */
+  constructor(model) {
+    this.model = model;
+    this.source = new CommSource({
+      send: (head) => model.send(head),
+      commLive: () => commLive(model),
+      onMessage: (message) => this.#take(message),
+      onState: () => this.#tell("state"),
+      renderer: model.get("renderer") ?? "auto",
+      visible: () => document.visibilityState !== "hidden" && [...this.views].some((view) => view.request() !== null),
+    });
+    const saved = model.get("scene");
+    if (isScene(saved)) this.#enter(saved);
+
+    const onCustom = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) => this.source.receive(head, buffers);
+    const onComm = () => this.source.commChanged();
+    const onScale = () => this.#tell("scale");
+    const onStyle = () => this.#tell("style");
+    const scaleTraits = ["change:scale", "change:field"];
+    const styleTraits = ["theme", "renderer", "height", "view", "turn_u", "turn_v", "offset"].map((t) => `change:${t}`);
+    model.on("msg:custom", onCustom);
+    model.on("comm_live_update", onComm);
+    for (const name of scaleTraits) model.on(name, onScale);
+    for (const name of styleTraits) model.on(name, onStyle);
+    this.#off = () => {
+      model.off("msg:custom", onCustom);
+      model.off("comm_live_update", onComm);
+      for (const name of scaleTraits) model.off(name, onScale);
+      for (const name of styleTraits) model.off(name, onStyle);
+    };
+  }
+
+  /** @param {SessionView} view */
+  join(view) {
+    this.views.add(view);
+    this.source.open(this.scene?.hash ?? null);
+  }
+
+  /** @param {SessionView} view @param {() => boolean} wasRemoved asked two seconds later, if no other view has come */
+  leave(view, wasRemoved) {
+    this.views.delete(view);
+    if (this.views.size > 0) return this.wantsChanged();
+    this.source.leave(false);
+    setTimeout(() => {
+      if (this.views.size === 0 && wasRemoved()) this.source.leave(true);
+    }, 2000);
+  }
+
+  close() {
+    this.#off();
+    this.source.close();
+    if (this.#saving !== null) clearTimeout(this.#saving);
+  }
+
+  /** Hash of the scene to show: where the sliders stand, if that was shown before, else what the kernel last said. */
+  get hash() {
+    return this.#predicted ?? this.scene?.hash ?? null;
+  }
+
+  get epoch() {
+    return this.source.epoch;
+  }
+
+  get field() {
+    const name = this.model.get("field");
+    return Math.max(0, this.scene?.fields.findIndex((field) => field.name === name) ?? 0);
+  }
+
+  get fieldName() {
+    return this.scene?.fields[this.field]?.name ?? "loss";
+  }
+
+  /** @returns {Scale} */
+  get scale() {
+    const chosen = this.model.get("scale");
+    return chosen === "linear" || chosen === "log" ? chosen : this.#auto;
+  }
+
+  /** Drawn values that get the first and the last colour. @returns {[number, number] | null} */
+  get domain() {
+    return this.#domains.get(`${this.field}/${this.scale}`)?.domain ?? null;
+  }
+
+  /** Let the colours span these drawn values. @param {[number, number]} domain */
+  fit(domain) {
+    this.#domains.set(`${this.field}/${this.scale}`, {domain, hash: this.hash ?? "", settled: true});
+    this.#tell("scale");
+  }
+
+  /** The level whose tiles hold the home extent in about two by two. */
+  get homeLevel() {
+    const [a0, a1, b0, b1] = this.scene?.home ?? [-1, 1, -1, 1];
+    return Math.round(1 - Math.log2(Math.max(a1 - a0, b1 - b0)));
+  }
+
+  /** @returns {Position} where the sliders stand */
+  get position() {
+    const value = (/** @type {string} */ name) => Number(this.model.get(name) ?? 0);
+    return {turn_u: value("turn_u"), turn_v: value("turn_v"), offset: value("offset")};
+  }
+
+  /** Newest wins: the traits are set at once and saved at most thirty times a second. @param {Partial<Position>} change */
+  move(change) {
+    for (const [name, value] of Object.entries(change)) this.model.set(name, value);
+    this.#predicted = this.#known.get(placeOf(this.position)) ?? null;
+    if (this.#predicted === this.scene?.hash) this.#predicted = null;
+    if (this.#predicted !== null) this.#tell("scene");
+    this.save(SAVE_EVERY);
+  }
+
+  /** A slider is taken into the hand, or let go. @param {boolean} dragging */
+  drag(dragging) {
+    // The last list before the plane changes names all that is on screen: the kernel sends these tiles first, unasked.
+    if (dragging && !this.dragging) this.wantsChanged(true);
+    this.dragging = dragging;
+    if (!dragging) {
+      this.save(0);
+      this.wantsChanged();
+    }
+  }
+
+  /** Sync what was set on the model, at most once in `every` ms. @param {number} every */
+  save(every) {
+    if (this.#saving !== null) {
+      if (every > 0) return;
+      clearTimeout(this.#saving);
+    }
+    const rest = every - (performance.now() - this.#savedAt);
+    this.#saving = setTimeout(
+      () => {
+        this.#saving = null;
+        this.#savedAt = performance.now();
+        try {
+          this.model.save_changes();
+        } catch {
+          // Without a comm there is nobody to tell; the page goes on by itself.
+        }
+      },
+      Math.max(0, rest),
+    );
+  }
+
+  /** @param {[number, number]} at */
+  probe(at) {
+    return this.#predicted === null ? this.source.probe(at) : Promise.resolve(null);
+  }
+
+  /** One list for all views of this model: what each wants most, in turn. @param {boolean} [all] with what is complete */
+  wantsChanged(all = false) {
+    if (this.scene === null || (this.dragging && !all) || this.#predicted !== null) return;
+    const requests = [...this.views].map((view) => view.request()).filter((request) => request !== null);
+    const first = requests[0];
+    if (first === undefined) {
+      this.source.want(null);
+      return;
+    }
+    const tiles = merged(requests.map((request) => request.tiles));
+    const known = all ? merged(requests.map((request) => request.known ?? [])) : [];
+    this.source.want({view: first.view, fields: [this.fieldName], tiles, known});
+  }
+
+  /** @param {import("./protocol.js").Message} message */
+  #take(message) {
+    switch (message.k) {
+      case "ready":
+        if (message.scene !== null) this.#enter(message.scene);
+        return this.#tell("scene");
+      case "scene":
+        this.#enter(message.scene);
+        return this.#tell("scene");
+      case "tiles":
+        return this.#put(message.tiles);
+      case "status":
+        this.status = message;
+        return this.#tell("status");
+      case "error":
+        this.error = message.text;
+        return this.#tell("error");
+    }
+  }
+
+  /** @param {Scene} scene */
+  #enter(scene) {
+    this.scene = scene;
+    this.store.pinned = scene.hash;
+    if (this.#predicted === scene.hash) this.#predicted = null;
+    if (scene.at) {
+      const place = placeOf(scene.at);
+      // The same place with another landscape: the model was trained on, and what was known of it is no longer true.
+      if ((this.#known.get(place) ?? scene.hash) !== scene.hash) this.#known.clear();
+      this.#known.set(place, scene.hash);
+      if (place === placeOf(this.position)) this.#predicted = null;
+    }
+    this.#measure();
+  }
+
+  /** @param {import("./protocol.js").TileData[]} tiles */
+  #put(tiles) {
+    const started = performance.now();
+    const hash = this.scene?.hash;
+    if (hash === undefined) return;
+    for (const tile of tiles) this.store.put(hash, tile);
+    this.messages++;
+    this.tilesReceived += tiles.length;
+    this.#measure();
+    this.source.decoded(performance.now() - started);
+    this.#tell("tiles");
+  }
+
+  /** Choose the scale and the colour domain from the home view, as its passes come. */
+  #measure() {
+    if (this.scene === null) return;
+    const {hash, home} = this.scene;
+    const field = this.field;
+    const known = this.#domains.get(`${field}/${this.scale}`);
+    if (known?.settled && known.hash === hash) return;
+    const tiles = cover(home, this.homeLevel).map((address) => this.store.get(hash, field, address));
+    if (tiles.some((tile) => tile === null)) return;
+    const data = tiles.map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
+    const complete = data.every(isComplete);
+    this.#chooseScale(data);
+    const {scale} = this;
+    const values = data.map(({values, base}) => Float64Array.from(values, (value) => drawn(value + base, scale)));
+    const found = domainOf(values, {scale});
+    if (found === null) return;
+    const last = this.#domains.get(`${field}/${scale}`);
+    const sameScene = last?.hash === hash;
+    const slack = sameScene ? DOMAIN_SLACK : FAMILY_SLACK;
+    const room = last ? slack * Math.max(last.domain[1] - last.domain[0], Number.MIN_VALUE) : 0;
+    const moved =
+      last === undefined ||
+      (sameScene
+        ? Math.max(Math.abs(found[0] - last.domain[0]), Math.abs(found[1] - last.domain[1])) > room
+        : found[0] < last.domain[0] - room || found[1] > last.domain[1] + room);
+    const domain = moved ? found : /** @type {NonNullable<typeof last>} */ (last).domain;
+    // A family's domain was agreed on by the first of its scenes; the later ones have no say in small things.
+    this.#domains.set(`${field}/${scale}`, {domain, hash, settled: complete || (!moved && !sameScene)});
+    if (moved) this.#tell("scale");
+  }
+
+  /** @param {import("./protocol.js").TileData[]} data */
+  #chooseScale(data) {
+    const min = Math.min(...data.map((tile) => tile.min ?? Number.POSITIVE_INFINITY));
+    const max = Math.max(...data.map((tile) => tile.max ?? Number.NEGATIVE_INFINITY));
+    const enough = this.#auto === "log" ? LOG_FROM / 2 : LOG_FROM;
+    const scale = min > 0 && max / min > enough ? "log" : "linear";
+    if (scale === this.#auto) return;
+    this.#auto = scale;
+    this.#tell("scale");
+  }
+
+  dismissError() {
+    this.error = null;
+    this.#tell("error");
+  }
+
+  /** @param {Change} what */
+  #tell(what) {
+    for (const view of this.views) view.onChange(what);
+  }
+}
+
+/** Lists taken in turn, without repetition. @param {Wanted[][]} lists @returns {Wanted[]} */
+function merged(lists) {
+  if (lists.length === 1) return lists[0];
+  const seen = new Set();
+  /** @type {Wanted[]} */
+  const all = [];
+  for (let i = 0; lists.some((list) => i < list.length); i++)
+    for (const list of lists) {
+      const key = list[i]?.join("/");
+      if (key === undefined || seen.has(key)) continue;
+      seen.add(key);
+      all.push(list[i]);
+    }
+  return all;
+}
+
+/**
+ * Whether the model has a comm, undefined where the host does not tell. anywidget hands out a proxy that hides it, but
+ * the layout is a model of the same manager and is handed out as it is.
+ * @param {any} model @returns {boolean | undefined}
+ */
+function commLive(model) {
+  const candidates = [model.comm_live, model.get("layout")?.comm_live];
+  return candidates.find((live) => typeof live === "boolean");
+}
