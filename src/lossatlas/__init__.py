@@ -1,0 +1,75 @@
+"""lossatlas: zoomable maps of a neural network's loss, computed where you look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lossatlas.geometry import Plane, TileAddress
+from lossatlas.landscape import HOME, Landscape
+from lossatlas.objective import EvaluationError, Objective, ParameterSpace
+from lossatlas.sampling import Tile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lossatlas.widget import Explorer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EvaluationError",
+    "Landscape",
+    "Objective",
+    "ParameterSpace",
+    "Plane",
+    "Tile",
+    "TileAddress",
+    "explore",
+]
+
+
+def explore(
+    model: nn.Module | Objective,
+    loss_fn: Callable[[Any, Any], Any] | None = None,
+    data: Any = None,
+    *,
+    plane: Plane | None = None,
+    seed: int = 0,
+    extent: Sequence[float] = HOME,
+    fields: Sequence[str | Mapping[str, Callable[[Any, Any], Any]]] = ("loss",),
+    title: str | None = None,
+    **traits: Any,
+) -> Explorer:
+    """A zoomable map of a model's loss: the widget, to be the last line of a cell.
+
+    model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
+    filter-normalised one of `seed` by default. extent: the home view (a0, a1, b0, b1). Further traits, such as theme
+    or height, go to the `Explorer`. Raises TypeError, ValueError or EvaluationError, in words, for what cannot be mapped.
+    """
+    if isinstance(model, Objective):
+        if loss_fn is not None or data is not None:
+            raise TypeError(
+                "The objective already has its loss and data. Pass it alone, or a module with both."
+            )
+        objective = model
+    else:
+        objective = Objective(model, loss_fn, data, fields=fields)  # type: ignore[arg-type]
+    plane = Plane.random(objective, seed) if plane is None else plane
+    return _explore(Landscape(objective, plane, extent=extent, title=title), **traits)
+
+
+def _explore(landscape: Landscape, **traits: Any) -> Explorer:
+    """The explorer of this landscape; keywords are its traits, such as theme or height."""
+    from lossatlas.widget import Explorer
+
+    return Explorer(landscape, **traits)
+
+
+def _display(landscape: Landscape, **kwargs: Any) -> Any:
+    """A landscape as the last line of a cell shows its explorer."""
+    return _explore(landscape)._repr_mimebundle_(**kwargs)
+
+
+Landscape.explore = _explore  # type: ignore[attr-defined]
+Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -1,0 +1,285 @@
+"""Landscape: one scene, evaluated lazily. The object a user holds; it ties the rooms together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lossatlas import jobs
+from lossatlas.geometry import CELLS, TURNS, Plane, TileAddress, Turn
+from lossatlas.objective import Objective
+from lossatlas.objective.fingerprint import digest
+from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Tile, grid_points, parts, read_pass
+
+Extent = tuple[float, float, float, float]  # a0, a1, b0, b1
+
+HOME: Extent = (-1.0, 1.0, -1.0, 1.0)
+
+# The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
+_DEEPEST = {torch.float64: 40, torch.float32: 16}
+_DEEPEST_OTHER = 6
+_WIDEST = -20
+
+#: Planes whose nodes a family of landscapes remembers, so that turning back is drawn from the store.
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a map shows, as plain values: it identifies the map, and is all that a page needs to draw its frame."""
+
+    hash: str
+    title: str
+    axes: tuple[tuple[str, float, str], ...]  # name, length of 1, unit of the length
+    fields: tuple[str, ...]
+    home: Extent
+    levels: tuple[int, int]  # the coarsest and finest z that mean anything
+    dtype: str
+    samples: int
+    turns: tuple[str, str, str]  # what u, v turn towards and the plane moves along
+    at: Turn
+    notes: tuple[str, ...]
+
+
+class Landscape:
+    """The objective on a plane: nothing is computed until it is asked for, and no node twice.
+
+    extent: the home view (a0, a1, b0, b1). Raises TypeError or ValueError when plane and objective do not belong
+    together. Every value is exact (all data, accumulated in float64); NaN and ±inf stay what they are.
+    """
+
+    def __init__(
+        self, objective: Objective, plane: Plane, *, extent: Sequence[float] = HOME, title: str | None = None
+    ) -> None:
+        if not isinstance(objective, Objective):
+            raise TypeError(f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective.")
+        if not isinstance(plane, Plane):
+            raise TypeError(
+                f"plane is a {type(plane).__name__}. Pass a lossatlas.Plane, as in Plane.random(objective)."
+            )
+        if plane.size != objective.size:
+            raise ValueError(
+                f"The plane has vectors of length {plane.size}, but the objective has P = {objective.size} parameters. "
+                "Make the plane from this objective."
+            )
+        if plane.origin.dtype != objective.dtype or plane.origin.device != objective.device:
+            raise ValueError(
+                f"The plane is {plane.origin.dtype} on {plane.origin.device}, but the objective is {objective.dtype} "
+                f"on {objective.device}. Convert origin, u and v first."
+            )
+        self.objective, self.plane = objective, plane
+        self.home = check_extent(extent)
+        self._title = title
+        self._turn = Turn()
+        self._first = self
+        self._family: dict[Turn, Landscape] = {Turn(): self}
+        self._store = NodeStore(len(objective.fields))
+        self._evaluator = Evaluator(objective, plane, self._store)
+        self._scene: Scene | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """What this landscape shows, as plain values."""
+        if self._scene is None:
+            self._scene = self._describe()
+        return self._scene
+
+    @property
+    def evaluated(self) -> int:
+        """How many nodes have been evaluated."""
+        return len(self._store)
+
+    def evaluate(self, a: Any, b: Any, *, field: str = "loss") -> Any:
+        """The exact field at points (a, b): arrays that broadcast in, float64 of the same shape out.
+
+        Raises ValueError for coordinates that are not finite and EvaluationError when the model raises.
+        """
+        column = self._column(field)
+        try:
+            a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+        except ValueError as error:
+            raise ValueError(
+                f"a and b cannot be combined: {error}. Pass numbers or arrays of one shape."
+            ) from error
+        for name, values in (("a", a), ("b", b)):
+            bad = int((~np.isfinite(values)).sum())
+            if bad:
+                raise ValueError(
+                    f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
+                )
+        points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
+        jobs.call(self._evaluator.evaluate(points))
+        if not points:
+            return np.empty(a.shape)
+        return self._store.get(points)[:, column].reshape(a.shape)[()]
+
+    def grid(
+        self, extent: Sequence[float] = HOME, shape: tuple[int, int] = (51, 51), *, field: str = "loss"
+    ) -> np.ndarray:
+        """The exact field on a regular grid: (rows of b, columns of a) float64, end points included, row 0 at b0.
+
+        Raises ValueError for an extent of no width and a shape below 1, EvaluationError when the model raises.
+        """
+        a0, a1, b0, b1 = check_extent(extent)
+        rows, columns = _check_shape(shape)
+        a, b = np.meshgrid(np.linspace(a0, a1, columns), np.linspace(b0, b1, rows))
+        return np.asarray(self.evaluate(a, b, field=field))
+
+    def tile(
+        self, address: TileAddress, quality: int = 2, tolerance: float = 0.0, *, field: str = "loss"
+    ) -> Tile:
+        """One tile, every node evaluated on all data: at least the quality and the tolerance asked for.
+
+        quality: 0, 1 or 2; tolerance: a share of the field's range over the tile, 0 for exact. Raises ValueError for
+        a tile finer than the dtype can tell apart, EvaluationError when the model raises.
+        """
+        column = self._column(field)
+        if quality not in (0, 1, 2):
+            raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
+        if not 0 <= tolerance <= 1:
+            raise ValueError(f"tolerance is {tolerance!r}. Pass a share of the range from 0 (exact) to 1.")
+        self.check_address(address)
+        jobs.call(self.work(point for _, points in self.missing(address) for point in points))
+        found = read_pass(self._store, address, column, self._rounding)
+        assert found is not None
+        whole = np.ones_like(found.values, dtype=bool)
+        error = math.inf if found.error is None else found.error
+        return Tile(address, field, found.values, whole, found.nodes, 2, 0.0, 0.0, error)
+
+    def turned(self, turn: Turn) -> Landscape:
+        """The landscape on the plane turned by `turn`; one that was seen before still has its nodes."""
+        family = self._family
+        if turn not in family:
+            other = Landscape(
+                self.objective,
+                self._first.plane.turned(self.objective, turn),
+                extent=self.home,
+                title=self._title,
+            )
+            other._turn, other._family, other._first = turn, family, self._first
+            family[turn] = other
+            while len(family) > _REMEMBERED:
+                del family[next(key for key in family if key not in (Turn(), turn))]
+        family[turn] = family.pop(turn)  # the newest last
+        return family[turn]
+
+    def renewed(self) -> Landscape:
+        """The landscape of the user's model as it is now, on the same plane recipe, from the first plane on.
+
+        Raises ValueError when the model no longer exists.
+        """
+        objective = self.objective.renewed()
+        first = self._first.plane
+        recipe = first.recipe or {}
+        plane = Plane.random(objective, recipe["seed"]) if recipe.get("kind") == "random" else first
+        fresh = Landscape(objective, plane, extent=self.home, title=self._title)
+        return fresh.turned(self._turn)
+
+    def check_address(self, address: TileAddress) -> None:
+        """Raise TypeError or ValueError when an address is no tile of this landscape."""
+        if not isinstance(address, TileAddress):
+            raise TypeError(f"address is a {type(address).__name__}. Pass a TileAddress(z, x, y).")
+        coarsest, finest = self.levels
+        if address.z > finest:
+            name = str(self.objective.dtype).removeprefix("torch.")
+            cure = f"Stay at z ≤ {finest}" + (
+                ", or use float64." if finest < _DEEPEST[torch.float64] else "."
+            )
+            raise ValueError(f"Tile z={address.z} is finer than {name} can resolve. {cure}")
+        if address.z < coarsest:
+            raise ValueError(f"Tile z={address.z} is wider than a map can show. Stay at z ≥ {coarsest}.")
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """The coarsest and the finest level z that mean anything in the objective's dtype."""
+        return _WIDEST, _DEEPEST.get(self.objective.dtype, _DEEPEST_OTHER)
+
+    def work(self, points: Iterable[Point]) -> Generator[None, None, int]:
+        """Evaluate the missing ones of `points`, yielding between chunks; returns how many there were."""
+        return self._evaluator.evaluate(points)
+
+    def missing(self, address: TileAddress) -> list[tuple[int, list[Point]]]:
+        """What a tile still lacks: pieces of nodes, each with the `Pass.rank` that it completes."""
+        return parts(self._store, address)
+
+    def known(self, address: TileAddress, field: str = "loss") -> Pass | None:
+        """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
+        return read_pass(self._store, address, self._column(field), self._rounding)
+
+    def at(self, a: float, b: float) -> Generator[None, None, dict[str, float]]:
+        """All fields at a point, exact, as a job."""
+        yield from self._evaluator.evaluate([(a, b)])
+        return dict(zip(self.objective.fields, self._store.get([(a, b)])[0].tolist(), strict=True))
+
+    def home_pass(self, nodes: int = 3) -> list[Point]:
+        """The nodes of a first picture of the home view."""
+        from lossatlas.geometry import home_tiles, level_of
+
+        tiles = home_tiles(self.home, level_of(self.home))
+        return [point for tile in tiles for point in grid_points(*tile.axes(nodes))]
+
+    @property
+    def _rounding(self) -> float:
+        return float(torch.finfo(self.objective.dtype).eps) / 2
+
+    def _column(self, field: str) -> int:
+        try:
+            return self.objective.fields.index(field)
+        except ValueError:
+            known = ", ".join(map(repr, self.objective.fields))
+            raise ValueError(f"There is no field {field!r} here. This objective has {known}.") from None
+
+    def _describe(self) -> Scene:
+        plane, objective = self.plane, self.objective
+        norm = float(objective.theta.norm())
+        lengths = [float(direction.norm()) / (norm or 1.0) for direction in (plane.u, plane.v)]
+        unit = "‖θ‖" if norm else ""
+        axes = tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True))
+        scene_hash = digest([objective.hash, plane.hash, self._evaluator.identity, list(self.home)])
+        return Scene(
+            hash=scene_hash,
+            title=self._title or objective.title,
+            axes=axes,
+            fields=objective.fields,
+            home=self.home,
+            levels=self.levels,
+            dtype=str(objective.dtype).removeprefix("torch."),
+            samples=objective.samples,
+            turns=TURNS,
+            at=self._turn,
+            notes=objective.notes,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Landscape({self.scene.title}, recipe {self.scene.hash[:7]}, {self.evaluated} nodes evaluated)"
+        )
+
+
+def check_extent(extent: Any) -> Extent:
+    """An extent as four floats (a0, a1, b0, b1). Raises ValueError when it is none or has no width."""
+    try:
+        a0, a1, b0, b1 = (float(value) for value in extent)
+    except (TypeError, ValueError):
+        raise ValueError(f"extent is {extent!r}. Pass four numbers (a0, a1, b0, b1).") from None
+    for low, high, name in ((a0, a1, "a"), (b0, b1, "b")):
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(
+                f"The extent runs from {low:g} to {high:g} along {name}. Pass finite {name}0 < {name}1."
+            )
+    return a0, a1, b0, b1
+
+
+def _check_shape(shape: Any) -> tuple[int, int]:
+    ok = isinstance(shape, tuple | list) and len(shape) == 2
+    if not ok or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in shape):
+        raise ValueError(f"shape is {shape!r}. Pass (rows of b, columns of a), whole numbers of at least 1.")
+    return int(shape[0]), int(shape[1])
+
+
+__all__ = ["CELLS", "HOME", "Extent", "Landscape", "Scene", "check_extent"]

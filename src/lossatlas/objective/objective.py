@@ -1,0 +1,386 @@
+"""Objective: the function that is measured, L(θ) = weighted mean over samples of loss_fn(model(x; θ), y)."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lossatlas import jobs
+from lossatlas.objective import data as _data
+from lossatlas.objective import probes
+from lossatlas.objective.data import Batch
+from lossatlas.objective.fields import resolve_fields
+from lossatlas.objective.fingerprint import Watch, digest, name_of
+from lossatlas.objective.parameters import ParameterSpace, trainable
+from lossatlas.objective.replica import FunctionReplica, Measure, ModelReplica, Replica, call_model, number
+from lossatlas.objective.untouched import random_streams_untouched
+
+Weight = Literal["samples", "tokens"] | Callable[[Batch], float]
+
+
+_KEPT_WHOLE = (
+    "The loss of a batch is not the mean of its parts (class weights, a contrastive loss, batch statistics?): "
+    "your batches are kept whole and in order."
+)
+
+
+def _one_thread_each() -> None:
+    """Give the evaluator one intra-op thread without changing what any other thread of the process sees."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # torch keeps the number per thread, but a thread that has not asked yet starts from the last number set by
+    # anyone: a passing thread sets it back.
+    restore = threading.Thread(target=torch.set_num_threads, args=(threads,))
+    restore.start()
+    restore.join()
+
+
+jobs.on_worker_start(_one_thread_each)
+
+
+class Objective:
+    """A loss as a function of all trainable parameters, evaluated on a private copy of the model.
+
+    model: any nn.Module; loss_fn(output, y) returns a scalar mean, a sum, or one value per sample; data is a pair
+    (x, y) of tensors or arrays, a list of such pairs, or a DataLoader. `model(x)`, `model(*x)` for a tuple,
+    `model(**x)` for a mapping. The copy is in evaluation mode; the user's model is never touched.
+
+    fields: "loss" first, then "accuracy", "error" or {"name": fn(output, y)}, all from the same forward pass.
+    weight: what a batch counts for: "samples", "tokens" (entries of y other than −100) or fn(batch).
+    separable: whether a batch's loss is the weighted mean of its parts'; "auto" finds out, and a loss that is not
+    keeps the user's batches whole and in order. reduction: "mean" or "sum", None finds out.
+    dtype, device: where and in which precision to evaluate; the model's own by default.
+
+    Raises TypeError or ValueError for input that cannot be measured and EvaluationError when the model raises.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: Callable[[Any, Any], Any],
+        data: Any,
+        *,
+        fields: Sequence[str | Mapping[str, Callable[[Any, Any], Any]]] = ("loss",),
+        weight: Weight = "samples",
+        separable: bool | Literal["auto"] = "auto",
+        reduction: Literal["mean", "sum"] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        _check_model(model)
+        if not callable(loss_fn):
+            raise TypeError(
+                f"loss_fn is a {type(loss_fn).__name__}, not callable. Pass a function loss_fn(output, y)."
+            )
+        if reduction not in (None, "mean", "sum"):
+            raise ValueError(f'reduction is {reduction!r}. Pass "mean", "sum" or None to find out.')
+        names, metrics = resolve_fields(fields)
+        own = _copy_of(model, dtype, device)
+        space = ParameterSpace.of_module(own)
+        origin = trainable(own)[0][1]
+        dtype, device = dtype or origin.dtype, origin.device
+        batches = _data.read(data, device=device, dtype=dtype)
+        merged = _data.merge(batches)
+        probe = probes.probe_of(merged[0])
+        measure = Measure(_mean_of(loss_fn), metrics, _weighing(weight), differentiates=False)
+        replica = ModelReplica(own, space, batches, measure, dtype)
+        replica, notes = _settle(replica, loss_fn, probe, reduction)
+        if separable == "auto":
+            with random_streams_untouched():
+                separable = probes.separable(
+                    lambda batch: replica.step(batch)[0],
+                    replica.measure.weight,
+                    probe,
+                    torch.finfo(dtype).eps,
+                )
+            if not separable:
+                notes = (*notes, _KEPT_WHOLE)
+        if separable:
+            replica.chunks = [chunk for batch in merged for chunk in batch.chunks(_data.chunk_rows(batch))]
+        self.notes: tuple[str, ...] = notes
+        self.separable = bool(separable)
+        self.fields = names
+        self.samples = sum(batch.size for batch in batches)
+        self.title = f"{type(model).__name__} · {space.size} parameters"
+        self._init(replica, space, dtype, device)
+        self._watch: Watch | None = Watch(model)
+        self._again: Callable[[], Objective] | None = _again(
+            model, loss_fn, data,
+            fields=fields, weight=weight, separable=separable, reduction=reduction, dtype=dtype, device=device,
+        )  # fmt: skip
+        self._identity: tuple[Any, ...] = (
+            "model", repr(model), [entry.name for entry in space], name_of(loss_fn), list(names),
+            weight if isinstance(weight, str) else name_of(weight), self.separable, reduction, str(dtype),
+        )  # fmt: skip
+
+    @classmethod
+    def from_function(cls, f: Callable[[Tensor], Tensor], theta0: Tensor) -> Objective:
+        """The objective of a plain function f: (P,) tensor -> scalar tensor, with its origin at theta0.
+
+        Raises TypeError or ValueError when theta0 is no finite floating (P,) vector or f returns no scalar.
+        """
+        if not callable(f):
+            raise TypeError(f"f is a {type(f).__name__}, not callable. Pass a function of a (P,) tensor.")
+        theta = torch.as_tensor(theta0)
+        if theta.dim() != 1 or not theta.numel() or not theta.is_floating_point():
+            raise ValueError(
+                f"theta0 has shape {tuple(theta.shape)} and dtype {theta.dtype}. Pass a floating vector of length P ≥ 1."
+            )
+        _check_finite("theta0", theta)
+        theta = theta.detach().clone()
+        value = _in_words(lambda: _either_mode(f, theta), "at theta0", None)
+        if not isinstance(value, Tensor | int | float) or (isinstance(value, Tensor) and value.numel() != 1):
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"f returned {shape}, not a scalar. Return a tensor of one element.")
+        differentiates = probes.needs_autograd(lambda: f(theta.clone()))
+        replica = FunctionReplica(f, theta, differentiates)
+        probes.check_deterministic(lambda: number(_either_mode(f, theta)))
+        self = cls.__new__(cls)
+        self.notes = ()
+        self.separable, self.fields, self.samples = False, ("loss",), 1
+        self.title = f"{getattr(f, '__name__', type(f).__name__)} · {theta.numel()} parameters"
+        self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), theta.dtype, theta.device)
+        self._watch, self._again = None, None
+        self._identity = ("function", name_of(f), str(theta.dtype))
+        return self
+
+    def _init(
+        self, replica: Replica, space: ParameterSpace, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.parameters = space
+        self.dtype, self.device = dtype, device
+        self._theta = replica.buffer.detach().clone()
+        self._idle: list[Any] = [replica]
+        self._made = replica
+        self._lock = threading.Lock()
+        self._hash: str | None = None
+
+    @property
+    def size(self) -> int:
+        """P, the number of trainable scalars."""
+        return self.parameters.size
+
+    @property
+    def theta(self) -> Tensor:
+        """The origin: the (P,) parameters of the model when the objective was made. A copy, yours to change."""
+        return self._theta.clone()
+
+    @property
+    def hash(self) -> str:
+        """What is measured, as 16 hexadecimal digits: model, parameters, data, loss, precision."""
+        if self._hash is None:
+            replica = self._made
+            parts: list[Any] = [self._identity, self._theta]
+            if isinstance(replica, ModelReplica):
+                parts += [*replica.module.buffers()]
+                names = {entry.name for entry in self.parameters}
+                parts += [p for name, p in replica.module.named_parameters() if name not in names]
+                for chunk in replica.chunks:
+                    parts += [chunk.size, *_data.tensors_of(chunk.x), *_data.tensors_of(chunk.y)]
+            self._hash = digest(parts)
+        return self._hash
+
+    @property
+    def model_changed(self) -> bool:
+        """Whether the user's model has been changed since this objective was made."""
+        return self._watch is not None and self._watch.changed
+
+    def renewed(self) -> Objective:
+        """The same objective of the model as it is now. Raises ValueError when the model no longer exists."""
+        if self._again is None:
+            return self
+        return self._again()
+
+    def value(self, theta: Tensor) -> float:
+        """The exact loss at theta, (P,), over all data. Raises ValueError when theta does not fit."""
+        return float(self.values(self._checked(theta)[None])[0])
+
+    def values(self, thetas: Tensor) -> np.ndarray:
+        """The exact loss at each row of thetas, (K, P) -> (K,) float64."""
+        thetas = torch.as_tensor(thetas)
+        if thetas.dim() != 2 or thetas.shape[1] != self.size:
+            raise ValueError(
+                f"thetas has shape {tuple(thetas.shape)}. Pass (K, {self.size}), one row per point."
+            )
+        thetas = thetas.detach().to(self.device, self.dtype)
+
+        def work() -> Generator[None, None, np.ndarray]:
+            result = np.empty(len(thetas))
+            with self.replica() as replica:
+                for index, theta in enumerate(thetas):
+                    replica.buffer.copy_(theta)
+                    result[index] = (yield from self.evaluate_in(replica, f"at row {index}"))[0]
+                    yield
+            return result
+
+        return jobs.call(work())
+
+    def gradient(self, theta: Tensor) -> Tensor:
+        """The gradient of the loss at theta over all data, (P,) -> (P,)."""
+        point = self._checked(theta)
+
+        def work() -> Generator[None, None, Tensor]:
+            with self.replica() as replica:
+                return (yield from _words(replica.gradient(point), "in the gradient", replica))
+
+        return jobs.call(work())
+
+    @contextlib.contextmanager
+    def replica(self) -> Iterator[Replica]:
+        """Borrow a replica; jobs that run interleaved get one each, and it is kept for the next."""
+        with self._lock:
+            replica = self._idle.pop() if self._idle else self._made.copy()
+        try:
+            yield replica
+        finally:
+            with self._lock:
+                self._idle.append(replica)
+
+    def evaluate_in(self, replica: Replica, where: str) -> Generator[None, None, np.ndarray]:
+        """All fields, (F,) float64, at the θ in the replica's buffer. Raises EvaluationError saying `where`."""
+        return (yield from _words(replica.run(), where, replica))
+
+    def _checked(self, theta: Tensor) -> Tensor:
+        theta = torch.as_tensor(theta)
+        if tuple(theta.shape) != (self.size,):
+            raise ValueError(
+                f"theta has shape {tuple(theta.shape)}. Pass a vector of length P = {self.size}."
+            )
+        return theta.detach().to(self.device, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"Objective({self.title}, {self.samples} samples, fields {', '.join(self.fields)})"
+
+
+def _settle(
+    replica: ModelReplica, loss_fn: Callable[[Any, Any], Any], probe: Batch, reduction: str | None
+) -> tuple[ModelReplica, tuple[str, ...]]:
+    """Run the model on a first batch and settle how it is measured: with autograd or without, a mean or a sum."""
+
+    def once() -> Any:
+        return loss_fn(call_model(replica.module, probe.x), probe.y)
+
+    differentiates = _in_words(lambda: probes.needs_autograd(once), "on a first batch", probe)
+    measure = dataclasses.replace(replica.measure, differentiates=differentiates)
+    replica = replica.measuring(measure)
+    with random_streams_untouched(), torch.enable_grad() if differentiates else torch.no_grad():
+        probes.check_loss(_in_words(once, "on a first batch", probe), probe.size)
+    probes.check_deterministic(lambda: _in_words(lambda: replica.step(probe), "on a first batch", probe)[0])
+    with random_streams_untouched():
+        kind = probes.reduction_of(lambda batch: replica.step(batch)[0], probe, reduction)
+    if kind == "mean":
+        return replica, ()
+    total = dataclasses.replace(measure, loss=lambda output, batch: measure.loss(output, batch) / batch.size)
+    return replica.measuring(total), ("The loss is a sum over samples: it is divided by their number.",)
+
+
+def _again(model: nn.Module, loss_fn: Any, data: Any, **options: Any) -> Callable[[], Objective]:
+    """How to make the same objective from the model as it is later; the model itself is not kept alive."""
+    reference = weakref.ref(model)
+
+    def make() -> Objective:
+        again = reference()
+        if again is None:
+            raise ValueError(
+                "The model of this map no longer exists. Make a new map with la.explore(model, …)."
+            )
+        return Objective(again, loss_fn, data, **options)
+
+    return make
+
+
+def _mean_of(loss_fn: Callable[[Any, Any], Any]) -> Callable[[Any, Batch], Any]:
+    def mean(output: Any, batch: Batch) -> Any:
+        value = loss_fn(output, batch.y)
+        return value.mean() if isinstance(value, Tensor) and value.dim() else value
+
+    return mean
+
+
+def _weighing(weight: Weight) -> Callable[[Batch], float]:
+    if weight == "samples":
+        return lambda batch: float(batch.size)
+    if weight == "tokens":
+        return probes.tokens
+    if callable(weight):
+        return lambda batch: float(weight(batch))
+    raise ValueError(f'weight is {weight!r}. Pass "samples", "tokens" or a function of a batch.')
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model is a {type(model).__name__}, not a torch.nn.Module. "
+            "Pass the module, or a plain function of θ to Objective.from_function."
+        )
+    named = trainable(model)
+    if not named:
+        raise ValueError(
+            f"{type(model).__name__} has no trainable parameters. Set requires_grad on those that the map may move."
+        )
+    for name, parameter in model.named_parameters():
+        if parameter.is_complex():
+            raise ValueError(
+                f"The parameter {name!r} is complex ({parameter.dtype}). Store it as two real tensors."
+            )
+        if parameter.is_meta:
+            raise ValueError(
+                f"The parameter {name!r} is on the meta device and has no values. Load the weights first."
+            )
+        _check_finite(f"The parameter {name!r}", parameter)
+
+
+def _check_finite(what: str, tensor: Tensor) -> None:
+    bad = int((~torch.isfinite(tensor.detach())).sum())
+    if bad:
+        raise ValueError(
+            f"{what} holds {bad} non-finite values among {tensor.numel()}. A map needs a finite origin: load a sound "
+            "checkpoint."
+        )
+
+
+def _copy_of(model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None) -> nn.Module:
+    with random_streams_untouched():
+        try:
+            own = copy.deepcopy(model)
+        except Exception as error:
+            raise ValueError(
+                f"{type(model).__name__} cannot be copied: {error} The engine works on a copy, so that yours is never "
+                "touched: make copy.deepcopy(model) work."
+            ) from error
+    own.eval()
+    if dtype is not None or device is not None:
+        own.to(device=device, dtype=dtype)
+    return own
+
+
+def _in_words(f: Callable[[], Any], where: str, batch: Batch | None) -> Any:
+    try:
+        return f()
+    except Exception as error:
+        raise probes.raised(error, where, batch) from error
+
+
+def _words(work: Generator[None, None, Any], where: str, replica: Any) -> Generator[None, None, Any]:
+    """`work`, with what the user's code raises put into words."""
+    try:
+        return (yield from work)
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        chunks = getattr(replica, "chunks", None)
+        raise probes.raised(error, where, chunks[0] if chunks else None) from error
+
+
+def _either_mode(f: Callable[[Tensor], Any], theta: Tensor) -> Any:
+    with torch.enable_grad():
+        return f(theta.clone().requires_grad_(True))

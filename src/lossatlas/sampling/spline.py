@@ -1,0 +1,106 @@
+"""The function that is drawn between nodes: a tensor-product spline, the same as in js/src/spline.js.
+
+Quadratic through 3 nodes, cubic with not-a-knot ends through more. On a border it uses border nodes alone, so
+neighbouring tiles meet.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+
+@functools.lru_cache(maxsize=64)
+def spline_matrix(n: int, m: int) -> np.ndarray:
+    """S, (m, n): S @ values interpolates n equally spaced values at m equally spaced points, ends included.
+
+    Raises ValueError for fewer than 2 nodes.
+    """
+    if n < 2:
+        raise ValueError(f"A spline needs at least 2 nodes, got {n}.")
+    points = np.linspace(0.0, n - 1.0, m)
+    if n <= 4:
+        matrix = _polynomial(n, points)  # through up to four nodes the not-a-knot spline is one polynomial
+    else:
+        matrix = _cubic(n, points)
+    # A knot keeps its value to the bit, so that the drawn function passes through every evaluated node.
+    nearest = np.rint(points).astype(int)
+    knots = np.abs(points - nearest) < 1e-9
+    matrix[knots] = np.eye(n)[nearest[knots]]
+    matrix.flags.writeable = False
+    return matrix
+
+
+def interpolate(values: np.ndarray, size: int) -> np.ndarray:
+    """The spline through n × n values, at size × size equally spaced points, borders included.
+
+    A grid that holds NaN or infinity is filled bilinearly instead, and is NaN wherever such a node has a say: a
+    spline would carry it across the whole tile.
+    """
+    n = len(values)
+    finite = np.isfinite(values)
+    if finite.all():
+        matrix = spline_matrix(n, size)
+        return matrix @ values @ matrix.T
+    matrix = _linear(n, size)
+    filled = matrix @ np.where(finite, values, 0.0) @ matrix.T
+    reach = (matrix > 0).astype(float)
+    filled[reach @ ~finite @ reach.T > 0] = np.nan
+    return filled
+
+
+def fill_centres(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """A grid of n × n nodes and the (n − 1)² centres of its cells as one grid of (2n − 1)² values.
+
+    An edge midpoint is the spline's prediction plus the mean of what the neighbouring centres differ from theirs; on
+    the border it is the prediction alone, so that neighbours meet.
+    """
+    size = 2 * len(values) - 1
+    grid = interpolate(values, size)
+    if not (np.isfinite(values).all() and np.isfinite(centres).all()):
+        grid[::2, ::2], grid[1::2, 1::2] = values, centres
+        return grid
+    correction = np.zeros((size, size))
+    correction[1::2, 1::2] = centres - grid[1::2, 1::2]
+    grid[1:-1:2, 2:-1:2] += (correction[1::2, 1:-2:2] + correction[1::2, 3::2]) / 2
+    grid[2:-1:2, 1:-1:2] += (correction[1:-2:2, 1::2] + correction[3::2, 1::2]) / 2
+    grid[1::2, 1::2] = centres
+    return grid
+
+
+def _linear(n: int, m: int) -> np.ndarray:
+    points = np.linspace(0.0, n - 1.0, m)
+    matrix = np.maximum(0.0, 1 - np.abs(points[:, None] - np.arange(n)))
+    matrix[matrix < 1e-9] = 0.0
+    return matrix
+
+
+def _polynomial(n: int, points: np.ndarray) -> np.ndarray:
+    nodes = np.arange(n)
+    matrix = np.ones((len(points), n))
+    for j in range(n):
+        for k in range(n):
+            if k != j:
+                matrix[:, j] *= (points - nodes[k]) / (nodes[j] - nodes[k])
+    return matrix
+
+
+def _cubic(n: int, points: np.ndarray) -> np.ndarray:
+    """Second derivatives M solve M[i−1] + 4 M[i] + M[i+1] = 6 Δ², with equal third differences at both ends."""
+    system = np.zeros((n, n))
+    right = np.zeros((n, n))
+    system[0, :3] = system[-1, -3:] = 1, -2, 1
+    for i in range(1, n - 1):
+        system[i, i - 1 : i + 2] = 1, 4, 1
+        right[i, i - 1 : i + 2] = 6, -12, 6
+    second = np.linalg.solve(system, right)
+    cell = np.clip(points.astype(int), 0, n - 2)
+    t = (points - cell)[:, None]
+    identity = np.eye(n)
+    return (
+        (1 - t) * identity[cell]
+        + t * identity[cell + 1]
+        + ((1 - t) ** 3 - (1 - t)) / 6 * second[cell]
+        + (t**3 - t) / 6 * second[cell + 1]
+    )

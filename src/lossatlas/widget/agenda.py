@@ -1,0 +1,144 @@
+"""Agenda: from what the pages want to what is evaluated next. Pure bookkeeping, under its session's lock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from lossatlas.geometry import TileAddress
+from lossatlas.landscape import Extent, Landscape
+from lossatlas.sampling import Point
+from lossatlas.widget.protocol import Want
+
+#: A page that has been silent for so long, in seconds, is gone.
+SILENCE = 15.0
+
+# Up to this rank (5 × 5 nodes) every tile in view comes before any tile is refined further.
+_COARSE = 2
+
+
+@dataclass(eq=False)
+class _Task:
+    """A wanted tile: the pieces of nodes it still lacks, and its place among the others."""
+
+    pieces: list[tuple[int, list[Point]]]
+    in_view: bool
+    at_home: bool
+    order: int
+
+    @property
+    def urgency(self) -> tuple[bool, int, int, int]:
+        """Smaller is sooner: in view, coarse before fine, the home view before what lies beyond it."""
+        rank = self.pieces[0][0]
+        stage = 0 if rank <= _COARSE else 1 if self.at_home else 2
+        return not self.in_view, stage, rank, self.order
+
+
+@dataclass(eq=False)
+class Agenda:
+    """What all pages together want of one landscape, as pieces of work in order."""
+
+    landscape: Landscape
+    wants: dict[str, tuple[Want, float]] = field(default_factory=dict)
+    _tasks: dict[TileAddress, _Task] = field(default_factory=dict)
+    _wanted: frozenset[TileAddress] = frozenset()
+    _failed: set[TileAddress] = field(default_factory=set)
+
+    def want(self, want: Want) -> None:
+        """Let the newest list of a page replace the one before."""
+        self.note(want)
+        self._plan()
+
+    def note(self, want: Want) -> None:
+        """Remember a page and its view without working for it: its list is of another scene."""
+        self.wants[want.client] = (want, time.monotonic())
+
+    def drop(self, client: str) -> None:
+        """Forget a page."""
+        if self.wants.pop(client, None) is not None:
+            self._plan()
+
+    def drop_silent(self) -> None:
+        """Forget the pages that have said nothing for a while."""
+        now = time.monotonic()
+        for client in [c for c, (_, heard) in self.wants.items() if now - heard > SILENCE]:
+            self.drop(client)
+
+    def fail(self, address: TileAddress) -> None:
+        """Leave a tile out that cannot be evaluated."""
+        self._failed.add(address)
+        self._tasks.pop(address, None)
+
+    def move(self, landscape: Landscape) -> None:
+        """Go over to another landscape; what the pages wanted of the old one is not evaluated there."""
+        self.landscape = landscape
+        self._tasks.clear()
+        self._failed.clear()
+        self._wanted = frozenset()
+
+    def next(self) -> tuple[TileAddress, list[Point]] | None:
+        """The most urgent piece of nodes and the tile it refines; it stays on the agenda until it is `done`."""
+        self.drop_silent()
+        if not self._tasks:
+            return None
+        address, task = min(self._tasks.items(), key=lambda item: item[1].urgency)
+        return address, task.pieces[0][1]
+
+    def done(self, address: TileAddress) -> None:
+        """The first piece of a tile has been evaluated."""
+        task = self._tasks.get(address)
+        if task is not None:
+            task.pieces.pop(0)
+            if not task.pieces:
+                del self._tasks[address]
+
+    def wanted(self, address: TileAddress) -> bool:
+        """Whether any page still wants a tile."""
+        return address in self._wanted
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that any page draws."""
+        drawn = {name for want, _ in self.wants.values() for name in want.fields}
+        return (
+            tuple(name for name in self.landscape.scene.fields if name in drawn)
+            or self.landscape.scene.fields[:1]
+        )
+
+    @property
+    def queue(self) -> int:
+        """How many nodes are left to evaluate."""
+        return sum(len(points) for task in self._tasks.values() for _, points in task.pieces)
+
+    def in_view(self) -> list[TileAddress]:
+        """The wanted tiles that some page shows, best first."""
+        return [address for address, in_view in self._merged().items() if in_view]
+
+    def _plan(self) -> None:
+        old, self._tasks = self._tasks, {}
+        home = self.landscape.home
+        merged = self._merged()
+        self._wanted = frozenset(merged)
+        for order, (address, in_view) in enumerate(merged.items()):
+            if address in self._failed:
+                continue
+            known = old.get(address)
+            pieces = known.pieces if known is not None else self.landscape.missing(address)
+            if pieces:
+                self._tasks[address] = _Task(pieces, in_view, _overlaps(address, home), order)
+
+    def _merged(self) -> dict[TileAddress, bool]:
+        """The lists of all pages merged, best first, with whether the tile is in anybody's view."""
+        wants = [want for want, _ in self.wants.values()]
+        merged: dict[TileAddress, bool] = {}
+        for place in range(max((len(want.tiles) for want in wants), default=0)):
+            for want in wants:
+                if place < len(want.tiles):
+                    address = want.tiles[place]
+                    merged[address] = merged.get(address, False) or want.view.shows(address)
+        return merged
+
+
+def _overlaps(address: TileAddress, extent: Extent) -> bool:
+    a0, a1, b0, b1 = address.extent
+    return a0 < extent[1] and a1 > extent[0] and b0 < extent[3] and b1 > extent[2]

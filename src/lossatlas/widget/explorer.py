@@ -1,0 +1,192 @@
+"""Explorer: the widget. A thin shell around a session: traits and comm here, everything else elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import contextvars
+import math
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from lossatlas import jobs
+from lossatlas.geometry import Turn
+from lossatlas.landscape import Landscape
+from lossatlas.widget import kernel
+from lossatlas.widget.picture import home_png
+from lossatlas.widget.protocol import Head, scene_head
+from lossatlas.widget.session import Session
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+# How long a cell may wait for the small picture beside the map; a costly model does without.
+_PICTURE_SECONDS = 1.0
+
+_OFFSET_STEPS = 128
+
+jobs.slow_down(kernel.duty)
+
+
+class Explorer(anywidget.AnyWidget):
+    """A zoomable map of a landscape; display it, or make it the last line of a cell.
+
+    view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
+    steps of 1/128; theme: "auto", "light" or "dark"; renderer: "auto", "webgl2" or "cpu"; scale: "auto", "linear" or
+    "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
+    """
+
+    _esm = _STATIC / "widget.js"
+    _css = _STATIC / "widget.css"
+
+    scene = traitlets.Dict(help="What the map shows.").tag(sync=True)
+    view = traitlets.Dict(help="Center [a, b] and span, the width in a.").tag(sync=True)
+    turn_u = traitlets.Int(0, help="How far u is turned, in degrees.").tag(sync=True)
+    turn_v = traitlets.Int(0, help="How far v is turned, in degrees.").tag(sync=True)
+    offset = traitlets.Float(0.0, help="How far the plane is moved.").tag(sync=True)
+    field = traitlets.Unicode("loss", help="The field that is drawn.").tag(sync=True)
+    scale = traitlets.Enum(["auto", "linear", "log"], "auto").tag(sync=True)
+    theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
+    renderer = traitlets.Enum(["auto", "webgl2", "cpu"], "auto").tag(sync=True)
+    height = traitlets.Int(480, min=120, max=4000).tag(sync=True)
+
+    def __init__(self, landscape: Landscape, **traits: Any) -> None:
+        if not isinstance(landscape, Landscape):
+            raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
+        home = landscape.home
+        start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
+        self._session: Session | None = None
+        super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
+        self._context = contextvars.copy_context()
+        self._panel: ipywidgets.Widget | None = None
+        kernel.answer_where_asked(self.comm)
+        self._session = Session(landscape, self._publish, slowed=kernel.busy, on_close=self.close)
+        self.on_msg(_weakly(self._on_message))
+        self.observe(self._on_turn, ["turn_u", "turn_v", "offset"])
+        if Turn(self.turn_u, self.turn_v, self.offset) != Turn():
+            self._on_turn(None)
+        _open(self)
+
+    @property
+    def landscape(self) -> Landscape:
+        """What is shown now: the landscape on the plane where the sliders stand."""
+        return self._live_session.landscape
+
+    @property
+    def panel(self) -> ipywidgets.Widget:
+        """The explorer's sliders as an ipywidgets box, to compose layouts with."""
+        if self._panel is None:
+            from lossatlas.widget.panel import make_panel
+
+            self._panel = make_panel(self)
+        return self._panel
+
+    def refresh(self) -> None:
+        """Map the model as it is now, on the same plane recipe. Raises ValueError when the map is closed."""
+        self._live_session.refresh()
+
+    def close(self) -> None:
+        """Stop evaluating and let go of the landscape; the picture stays as it is."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        _opened.pop(self, None)
+        if self._panel is not None:
+            self._panel.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        session = self._session
+        if session is None or not bundle:
+            return bundle
+        picture = home_png(session.landscape) if session.first_picture(_PICTURE_SECONDS) else None
+        if picture is not None:
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data["image/png"] = base64.b64encode(picture).decode()
+        return bundle
+
+    @property
+    def _live_session(self) -> Session:
+        if self._session is None:
+            raise ValueError("This map was closed. Run its cell again for a new one.")
+        return self._session
+
+    def _on_message(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        self._context = contextvars.copy_context()
+        if self._session is not None:
+            self._session.handle(message)
+
+    def _on_turn(self, _change: Any) -> None:
+        if self._session is not None:
+            self._session.turn(Turn(self.turn_u, self.turn_v, self.offset))
+
+    def _publish(self, head: Head, buffers: list[bytes]) -> None:
+        # In the context of the page's last message, so that the kernel knows which shell it came by.
+        self._context.run(self.send, head, buffers)
+
+    @traitlets.validate("turn_u", "turn_v")
+    def _whole_degrees(self, proposal: Any) -> int:
+        if abs(proposal["value"]) > 180:
+            raise traitlets.TraitError(
+                f"{proposal['trait'].name} is {proposal['value']}. Pass whole degrees from −180 to 180."
+            )
+        return int(proposal["value"])
+
+    @traitlets.validate("offset")
+    def _whole_steps(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not abs(value) <= 1:
+            raise traitlets.TraitError(f"offset is {value}. Pass a number from −1 to 1.")
+        return round(value * _OFFSET_STEPS) / _OFFSET_STEPS
+
+    @traitlets.validate("view")
+    def _sound_view(self, proposal: Any) -> dict[str, Any]:
+        view = proposal["value"]
+        try:
+            a, b = (float(value) for value in view["center"])
+            span = float(view["span"])
+        except (KeyError, TypeError, ValueError):
+            a = b = span = math.nan
+        if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(span) and span > 0):
+            raise traitlets.TraitError(
+                f'view is {view}. Pass {{"center": [a, b], "span": width in a}}, finite, span > 0.'
+            )
+        return {"center": [a, b], "span": span}
+
+
+# The explorers that are open, and the cell and execution that made each.
+_opened: weakref.WeakKeyDictionary[Explorer, tuple[str, str] | None] = weakref.WeakKeyDictionary()
+
+
+def _open(explorer: Explorer) -> None:
+    """Note a new explorer; running a cell again closes those of its last run."""
+    here = kernel.current_cell()
+    for other, cell in list(_opened.items()):
+        if here and cell and cell[0] == here[0] and cell[1] != here[1]:
+            other.close()
+    _opened[explorer] = here
+    kernel.watch_cells(_after_cell)
+
+
+def _after_cell() -> None:
+    """A cell has ended: it may have trained the model of a map."""
+    for explorer in list(_opened):
+        if explorer._session is not None:
+            explorer._session.check_model()
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """The bound method without keeping its object alive: a widget's own handler list would."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        target = reference()
+        if target is not None:
+            target(*args)
+
+    return call

@@ -1,0 +1,353 @@
+"""The wire, version 1: parsing what a page sends, building what it receives. Pure; the page's side is protocol.js.
+
+Examples of every message stand in tests/fixtures/protocol/, which both languages test against.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossatlas.geometry import CELLS, TileAddress
+from lossatlas.landscape import Scene
+from lossatlas.sampling import Pass
+
+VERSION = 1
+
+#: More tiles than a screen can hold; a longer list is a mistake.
+MOST_TILES = 256
+
+_LARGEST = 2**47  # beyond it the nodes of a tile are not exact in float64
+_BLOCK = 6  # a base is shared by blocks of 2⁶ × 2⁶ tiles
+
+Head = dict[str, Any]
+Message = tuple[Head, list[bytes]]
+
+
+class BadRequest(ValueError):
+    """A message that cannot be acted on; `code` and the text go back to whoever sent it."""
+
+    def __init__(
+        self, text: str, code: str = "bad_request", client: str | None = None, req: int | None = None
+    ) -> None:
+        super().__init__(text)
+        self.code, self.client, self.req = code, client, req
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows: `center` (a, b), `span` the width in a, and its size in CSS pixels."""
+
+    center: tuple[float, float]
+    span: float
+    width: float
+    height: float
+
+    def shows(self, address: TileAddress) -> bool:
+        """Whether any part of a tile is in view."""
+        a0, a1, b0, b1 = address.extent
+        half_b = self.span * self.height / self.width / 2
+        a, b = self.center
+        return a0 < a + self.span / 2 and a1 > a - self.span / 2 and b0 < b + half_b and b1 > b - half_b
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A page has opened, and holds the scene `have` already, if any."""
+
+    client: str
+    have: str | None
+
+
+@dataclass(frozen=True)
+class Want:
+    """The complete list of tiles that a page would like now, best first."""
+
+    client: str
+    epoch: int
+    rev: int
+    view: View
+    fields: tuple[str, ...]
+    tiles: tuple[TileAddress, ...]
+    credit: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The exact value at a point, please."""
+
+    client: str
+    req: int
+    epoch: int
+    at: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Command:
+    """pause, resume, refresh or bye."""
+
+    client: str
+    kind: str
+    removed: bool = False
+
+
+Request = Hello | Want | Probe | Command
+
+
+def parse(message: Any, scene: Scene) -> Request:
+    """The message of a page as a value. Raises BadRequest, in words, for anything that is none."""
+    if not isinstance(message, Mapping):
+        raise BadRequest(f"A message is a {type(message).__name__}. Send a mapping with v, k and client.")
+    client = message.get("client")
+    client = client if isinstance(client, str) and 0 < len(client) <= 64 else None
+    req = message.get("req")
+    req = req if _is_integer(req) else None
+    try:
+        return _parse(message, client, scene)
+    except BadRequest as error:
+        raise BadRequest(str(error), error.code, client, req) from None
+
+
+def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Request:
+    if message.get("v") != VERSION:
+        raise BadRequest(
+            f"v is {_show(message.get('v'))}. This kernel speaks version {VERSION}: reload the page."
+        )
+    kind = message.get("k")
+    if client is None:
+        raise BadRequest(f"client is {_show(message.get('client'))}. Send a name of at most 64 characters.")
+    match kind:
+        case "hello":
+            have = message.get("have")
+            return Hello(client, have if isinstance(have, str) else None)
+        case "want":
+            return _want(message, client, scene)
+        case "probe":
+            req = _integer(message, "req")
+            return Probe(client, req, _integer(message, "epoch"), _pair(message.get("at"), "probe.at"))
+        case "pause" | "resume" | "refresh" | "bye":
+            return Command(client, kind, message.get("removed") is True)
+    raise BadRequest(f"k is {_show(kind)}. Send hello, want, probe, pause, resume, refresh or bye.")
+
+
+def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
+    raw = message.get("view")
+    if not isinstance(raw, Mapping):
+        raise BadRequest(f"want.view is {_show(raw)}. Send center, span, width and height.")
+    sizes: list[Any] = [raw.get(name) for name in ("span", "width", "height")]
+    if not all(_is_finite(size) and size > 0 for size in sizes):
+        raise BadRequest(f"want.view has span, width, height {_show(sizes)}. Send finite positive numbers.")
+    view = View(_pair(raw.get("center"), "want.view.center"), *(float(size) for size in sizes))  # type: ignore[arg-type]
+    fields = message.get("fields")
+    if (
+        not isinstance(fields, Sequence)
+        or isinstance(fields, str)
+        or not set(map(str, fields)) <= set(scene.fields)
+    ):
+        raise BadRequest(f"want.fields is {_show(fields)}. Send a list of {', '.join(scene.fields)}.")
+    tiles = message.get("tiles")
+    if not isinstance(tiles, Sequence) or isinstance(tiles, str):
+        raise BadRequest(f"want.tiles is {_show(tiles)}. Send a list of [z, x, y, q].")
+    if len(tiles) > MOST_TILES:
+        raise BadRequest(f"want.tiles holds {len(tiles)} tiles. Send at most {MOST_TILES}, best first.")
+    credit = _integer(message, "credit")
+    if credit < 0:
+        raise BadRequest(f"want.credit is {credit}. Send how many more tiles you accept, 0 or more.")
+    return Want(
+        client, _integer(message, "epoch"), _integer(message, "rev"), view, tuple(map(str, fields)),
+        tuple(_address(tile, scene) for tile in tiles), credit, _integer(message, "seen"),
+    )  # fmt: skip
+
+
+def _address(tile: Any, scene: Scene) -> TileAddress:
+    if (
+        not isinstance(tile, Sequence)
+        or isinstance(tile, str)
+        or len(tile) != 4
+        or not all(map(_is_integer, tile))
+    ):
+        raise BadRequest(f"A tile is {_show(tile)}. Send four integers [z, x, y, q].")
+    z, x, y, _ = tile
+    coarsest, finest = scene.levels
+    if not coarsest <= z <= finest:
+        raise BadRequest(
+            f"Tile z={_show(z)} is outside the levels {coarsest} to {finest} that {scene.dtype} resolves."
+        )
+    if max(abs(x), abs(y)) >= _LARGEST:
+        raise BadRequest(f"Tile x={_show(x)}, y={_show(y)} is too far out. Stay below 2⁴⁷.")
+    return TileAddress(z, x, y)
+
+
+def scene_head(scene: Scene) -> Head:
+    """A scene as it travels, and as it is kept in the widget's state."""
+    return {
+        "hash": scene.hash,
+        "title": scene.title,
+        "axes": [{"name": name, "length": length, "unit": unit} for name, length, unit in scene.axes],
+        "fields": [{"name": name} for name in scene.fields],
+        "home": list(scene.home),
+        "tile": CELLS,
+        "z": list(scene.levels),
+        "dtype": scene.dtype,
+        "samples": scene.samples,
+        "turns": dict(zip(("u", "v", "offset"), scene.turns, strict=True)),
+        "at": {"turn_u": scene.at.turn_u, "turn_v": scene.at.turn_v, "offset": scene.at.offset},
+        "notes": list(scene.notes),
+    }
+
+
+def ready(client: str, boot: str, epoch: int, scene: Scene) -> Message:
+    """The answer to hello: which process this is, and what it shows."""
+    head = {
+        "v": VERSION,
+        "k": "ready",
+        "client": client,
+        "boot": boot,
+        "epoch": epoch,
+        "scene": scene_head(scene),
+    }
+    return head, []
+
+
+def scene_changed(epoch: int, scene: Scene) -> Message:
+    """Another plane, or another model, from now on."""
+    return {"v": VERSION, "k": "scene", "epoch": epoch, "scene": scene_head(scene)}, []
+
+
+class Bases:
+    """The number that the values of a block of tiles are differences from.
+
+    One per field, level and block of 64 × 64 tiles, so that a deep zoom keeps its digits in float32 and neighbours
+    agree to the bit.
+    """
+
+    def __init__(self) -> None:
+        self._bases: dict[tuple[int, int, int, int], float] = {}
+
+    def of(self, field: int, item: Pass) -> float:
+        """The base for a tile: the first finite value that its block has seen."""
+        address = item.address
+        key = (field, address.z, address.x >> _BLOCK, address.y >> _BLOCK)
+        if key not in self._bases:
+            finite = item.values[np.isfinite(item.values)]
+            if not len(finite):
+                return 0.0
+            self._bases[key] = float(finite[0])
+        return self._bases[key]
+
+
+def tiles(
+    epoch: int, n: int, passes: Iterable[tuple[int, Pass]], bases: Bases, client: str | None = None
+) -> Message:
+    """Many tiles in one message: pairs of (field index, pass), their values in one buffer of float32."""
+    heads, chunks, offset = [], [], 0
+    for field, item in passes:
+        values = item.values.ravel() if item.centres is None else np.append(item.values, item.centres)
+        base = bases.of(field, item)
+        finite = values[np.isfinite(values)]
+        heads.append(
+            {
+                "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": 2,
+                "nodes": item.nodes, "centres": item.centres is not None, "error": finite_or_none(item.error),
+                "min": float(finite.min()) if len(finite) else None,
+                "max": float(finite.max()) if len(finite) else None,
+                "bad": len(values) - len(finite), "se_level": 0.0, "se_shape": 0.0, "noise": item.noise,
+                "base": base, "off": offset,
+            }
+        )  # fmt: skip
+        chunks.append((values - base).astype("<f4"))
+        offset += len(values)
+    head = {"v": VERSION, "k": "tiles", "epoch": epoch, "n": n, "client": client, "head": heads}
+    return head, [np.concatenate(chunks).tobytes() if chunks else b""]
+
+
+def probed(request: Probe, values: Mapping[str, float], samples: int) -> Message:
+    """The exact values at a point; one that is not finite is null, and named under `bad`."""
+    head: Head = {
+        "v": VERSION, "k": "probed", "client": request.client, "req": request.req, "epoch": request.epoch,
+        "at": list(request.at),
+        "value": {name: finite_or_none(value) for name, value in values.items()},
+        "se": {name: 0.0 if math.isfinite(value) else None for name, value in values.items()},
+        "n": samples,
+    }  # fmt: skip
+    bad = {name: str(value) for name, value in values.items() if not math.isfinite(value)}
+    return ({**head, "bad": bad} if bad else head), []
+
+
+def status(
+    epoch: int,
+    state: str,
+    *,
+    queue: int,
+    done: int,
+    rate: float | None,
+    eta: float | None,
+    model_changed: bool,
+) -> Message:
+    """Where the evaluation stands: idle, sampling, paused or slowed; queue and done in nodes, rate in nodes a second."""
+    return {
+        "v": VERSION, "k": "status", "epoch": epoch, "state": state, "queue": queue, "done": done,
+        "rate": finite_or_none(rate), "eta": finite_or_none(eta), "model_changed": model_changed,
+    }, []  # fmt: skip
+
+
+def error(
+    code: str, text: str, *, client: str | None = None, req: int | None = None, tile: TileAddress | None = None,
+    retry: bool = False,
+) -> Message:  # fmt: skip
+    """What went wrong, in words, to whom it concerns; `retry` says whether asking again can help."""
+    head: Head = {"v": VERSION, "k": "error", "client": client, "code": code, "text": text, "retry": retry}
+    if req is not None:
+        head["req"] = req
+    if tile is not None:
+        head["tile"] = [tile.z, tile.x, tile.y]
+    return head, []
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """JSON knows no NaN and no infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _integer(message: Mapping[str, Any], name: str) -> int:
+    value = message.get(name)
+    if not _is_integer(value):
+        raise BadRequest(f"{name} is {_show(value)}. Send an integer.")
+    return int(value)  # type: ignore[arg-type]
+
+
+def _pair(value: Any, name: str) -> tuple[float, float]:
+    if (
+        not isinstance(value, Sequence)
+        or isinstance(value, str)
+        or len(value) != 2
+        or not all(map(_is_finite, value))
+    ):
+        raise BadRequest(f"{name} must be two finite numbers, got {_show(value)}. Send the point as [a, b].")
+    return float(value[0]), float(value[1])
+
+
+def _show(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,355 @@
+"""Session: one map between its pages and its landscape. Knows messages and jobs, nothing of Jupyter."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from typing import Any
+
+from lossatlas import jobs
+from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
+from lossatlas.landscape import Landscape
+from lossatlas.objective import EvaluationError
+from lossatlas.widget import protocol
+from lossatlas.widget.agenda import Agenda
+from lossatlas.widget.outbox import Outbox
+from lossatlas.widget.protocol import BadRequest, Command, Hello, Message, Probe, View, Want
+from lossatlas.widget.publisher import publisher
+
+#: A new value means that the kernel has been started anew.
+BOOT = uuid.uuid4().hex[:8]
+
+_STATUS_EVERY = 0.25
+
+# The name under which the home view is wanted until the first page says what it wants.
+_NOBODY = ""
+
+_log = logging.getLogger("lossatlas")
+
+
+class Session:
+    """Takes messages (`handle`), evaluates what they want, and sends what is found through `send`.
+
+    send(head, buffers) is called on the publisher's thread alone; slowed() says whether a cell is running.
+    """
+
+    def __init__(
+        self,
+        landscape: Landscape,
+        send: Callable[[protocol.Head, list[bytes]], None],
+        *,
+        slowed: Callable[[], bool] = lambda: False,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._send, self._slowed, self._on_close = send, slowed, on_close
+        self._lock = threading.RLock()
+        self._agenda = Agenda(landscape)
+        self._outbox = Outbox()
+        self._messages: list[Message] = []
+        self._turning: Callable[[], Landscape] | None = None
+        self._jobs: dict[int, jobs.Job[None]] = {}
+        self._meter = _Meter()
+        self._last_status: tuple[float, Message | None] = (0.0, None)
+        self._told: set[str] = set()
+        self.epoch = 1
+        self.paused = False
+        self.closed = False
+        self._agenda.want(_home_want(landscape))
+        self._work(jobs.TILES, self._tiles)
+
+    @property
+    def landscape(self) -> Landscape:
+        """What is shown now."""
+        return self._agenda.landscape
+
+    def handle(self, message: Any) -> None:
+        """Act on a message of a page; a bad one is answered with an error and changes nothing."""
+        try:
+            with self._lock:
+                self._act(protocol.parse(message, self.landscape.scene))
+        except BadRequest as bad:
+            _log.warning("A page sent a message that cannot be acted on: %s", bad)
+            self._post(protocol.error(bad.code, str(bad), client=bad.client, req=bad.req))
+        except Exception as error:  # no request may take the kernel's message loop down (law 7)
+            _log.exception("A message could not be handled.")
+            self._post(protocol.error("bad_request", f"{type(error).__name__}: {error}"))
+
+    def turn(self, turn: Turn) -> None:
+        """Show the plane turned by `turn`; the newest call wins."""
+        self._show(lambda: self.landscape.turned(turn))
+
+    def refresh(self) -> None:
+        """Show the user's model as it is now, on the same plane recipe."""
+        self._show(lambda: self.landscape.renewed())
+
+    def check_model(self) -> None:
+        """Tell the pages when the user's model is no longer the one on the map."""
+        self._wake()
+
+    def first_picture(self, seconds: float) -> bool:
+        """Wait until the home view's first pass is known, at most so long; whether it is."""
+        landscape = self.landscape
+        limit = time.monotonic() + seconds
+        tiles = home_tiles(landscape.home, level_of(landscape.home))
+        while time.monotonic() < limit:
+            if all(landscape.known(tile) is not None for tile in tiles):
+                return True
+            time.sleep(0.005)
+        return False
+
+    def close(self) -> None:
+        """Stop all work, tell the pages, and forget everything."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            for job in self._jobs.values():
+                job.cancel()
+            self._jobs.clear()
+            self._agenda.wants.clear()
+            self._messages.append(
+                protocol.error("closed", "This map was closed. Run its cell again for a new one.")
+            )
+        self.pump()
+        publisher.forget(self)
+
+    def pump(self) -> float | None:
+        """Send what is due, and say when to be called again: the publisher's side."""
+        while True:
+            with self._lock:
+                message = self._next_message()
+                if message is None:
+                    return None if self.closed else self._again_in()
+            self._send(*message)
+
+    def _act(self, request: protocol.Request) -> None:
+        if self.closed:
+            self._post(protocol.error("closed", "This map was closed. Run its cell again for a new one."))
+            return
+        match request:
+            case Hello():
+                self._post(protocol.ready(request.client, BOOT, self.epoch, self.landscape.scene))
+                self._outbox.resend()
+                if request.have != self.landscape.scene.hash:
+                    for tile in home_tiles(self.landscape.home, level_of(self.landscape.home)):
+                        self._announce(tile)
+                self._last_status = (0.0, None)
+            case Want():
+                self._agenda.drop(_NOBODY)
+                self._outbox.heard(request)
+                if request.epoch != self.epoch:
+                    # Of another scene: kept for what it says about the view, not evaluated.
+                    self._agenda.note(request)
+                else:
+                    self._agenda.want(request)
+                    for address in request.tiles:
+                        self._announce(address, again=False)
+                    self._work(jobs.TILES, self._tiles)
+            case Probe():
+                self._probe(request)
+            case Command(kind="bye"):
+                self._agenda.drop(request.client)
+                self._outbox.leave(request.client)
+                if request.removed and not self._agenda.wants:
+                    self._on_close()
+            case Command(kind="refresh"):
+                self.refresh()
+            case Command():
+                self.paused = request.kind == "pause"
+                self._work(jobs.TILES, self._tiles)
+        self._wake()
+
+    def _probe(self, request: Probe) -> None:
+        if request.epoch != self.epoch:
+            raise BadRequest(
+                f"The point is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
+                "stale_epoch", request.client, request.req,
+            )  # fmt: skip
+        landscape = self.landscape
+
+        def work() -> Generator[None, None, None]:
+            try:
+                values = yield from landscape.at(*request.at)
+                self._post(protocol.probed(request, values, landscape.scene.samples))
+            except (EvaluationError, ArithmeticError, MemoryError) as error:
+                self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
+
+        jobs.worker.submit(work(), jobs.PROBE)
+
+    def _show(self, landscape: Callable[[], Landscape]) -> None:
+        with self._lock:
+            if self.closed:
+                return
+            self._turning = landscape
+            self._work(jobs.TURN, self._turn)
+
+    def _work(self, priority: int, work: Callable[[], Generator[None, None, None]]) -> None:
+        """Start a job of this session unless it is under way; it looks for new orders by itself."""
+        job = self._jobs.get(priority)
+        if not self.closed and (job is None or job.done):
+            self._jobs[priority] = jobs.worker.submit(work(), priority)
+
+    def _turn(self) -> Generator[None, None, None]:
+        """Make the newest plane, evaluate the first pass of what is in view, and show both at once."""
+        while True:
+            with self._lock:
+                order, self._turning = self._turning, None
+                if order is None:
+                    self._jobs.pop(jobs.TURN, None)
+                    return
+            try:
+                landscape = order()
+                with self._lock:
+                    view = self._agenda.in_view() or home_tiles(landscape.home, level_of(landscape.home))
+                for address in view:
+                    if landscape.known(address) is None:
+                        yield from self._measured(landscape.work(landscape.missing(address)[0][1]))
+            except (EvaluationError, ValueError, MemoryError) as error:
+                self._post(protocol.error(_code(error), str(error)))
+                continue
+            with self._lock:
+                self.epoch += 1
+                self._agenda.move(landscape)
+                self._outbox.clear()
+                self._told.clear()
+                self._messages.append(protocol.scene_changed(self.epoch, landscape.scene))
+                for address in view:
+                    self._announce(address)
+            self._wake()
+            yield
+
+    def _tiles(self) -> Generator[None, None, None]:
+        """Evaluate what is wanted, piece by piece, until nothing is."""
+        while True:
+            with self._lock:
+                epoch, landscape = self.epoch, self.landscape
+                piece = None if self.paused or self.closed else self._agenda.next()
+                if piece is None:
+                    self._jobs.pop(jobs.TILES, None)
+                    self._wake()
+                    return
+            address, points = piece
+            work = self._measured(landscape.work(points))
+            whole = False
+            try:
+                for _ in work:
+                    if self.epoch != epoch or not self._agenda.wanted(address):
+                        break  # begun for a view that has moved on
+                    yield
+                else:
+                    whole = True
+            except (EvaluationError, MemoryError) as error:
+                with self._lock:
+                    self._agenda.fail(address)
+                    self._tell(protocol.error(_code(error), str(error), tile=address))
+            finally:
+                work.close()
+            with self._lock:
+                if self.epoch == epoch and whole:
+                    self._agenda.done(address)
+                    self._announce(address)
+            self._wake()
+            yield
+
+    def _measured(self, work: Generator[None, None, int]) -> Generator[None, None, None]:
+        for _ in work:
+            self._meter.count()
+            yield
+
+    def _announce(self, address: TileAddress, *, again: bool = True) -> None:
+        """Queue what is known of a tile for sending; not `again`: unless some of it was."""
+        for field in self._agenda.fields:
+            index = self.landscape.scene.fields.index(field)
+            if again or not self._outbox.has(address, index):
+                known = self.landscape.known(address, field)
+                if known is not None:
+                    self._outbox.put(known, index)
+
+    def _tell(self, message: Message) -> None:
+        """Send an error once, not once a tile."""
+        text = message[0]["text"]
+        if text not in self._told and len(self._told) < 8:
+            self._told.add(text)
+            self._messages.append(message)
+
+    def _post(self, message: Message) -> None:
+        with self._lock:
+            self._messages.append(message)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self.closed:
+            publisher.wake(self)
+
+    def _next_message(self) -> Message | None:
+        if self._messages:
+            return self._messages.pop(0)
+        if self.closed:
+            return None
+        if self._outbox.due_in == 0.0:
+            return self._outbox.take(self.epoch)
+        at, before = self._last_status
+        if time.monotonic() - at >= _STATUS_EVERY:
+            now = self._status()
+            if before is None or now[0] != before[0]:
+                self._last_status = (time.monotonic(), now)
+                return now
+        return None
+
+    def _again_in(self) -> float | None:
+        due = self._outbox.due_in
+        if self._jobs:  # progress to report
+            return _STATUS_EVERY if due is None else min(due, _STATUS_EVERY)
+        at, before = self._last_status
+        if before is None or before[0] != self._status()[0]:
+            left = max(0.01, at + _STATUS_EVERY - time.monotonic())
+            return left if due is None else min(due, left)
+        return due
+
+    def _status(self) -> Message:
+        queue = self._agenda.queue
+        working = bool(self._jobs) and queue > 0
+        state = (
+            "paused" if self.paused else "idle" if not working else "slowed" if self._slowed() else "sampling"
+        )
+        rate = self._meter.rate if working else None
+        eta = queue / rate if rate else None
+        return protocol.status(
+            self.epoch, state, queue=queue, done=self.landscape.evaluated,
+            rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
+            model_changed=self.landscape.objective.model_changed,
+        )  # fmt: skip
+
+
+class _Meter:
+    """Nodes per second over about the last second."""
+
+    def __init__(self) -> None:
+        self._since, self._count, self._rate = time.monotonic(), 0, 0.0
+
+    def count(self) -> None:
+        self._count += 1
+        elapsed = time.monotonic() - self._since
+        if elapsed > 1.0:
+            self._rate = self._count / elapsed
+            self._since, self._count = time.monotonic(), 0
+
+    @property
+    def rate(self) -> float | None:
+        elapsed = time.monotonic() - self._since
+        return self._rate or (self._count / elapsed if elapsed > 0.1 and self._count else None)
+
+
+def _home_want(landscape: Landscape) -> Want:
+    home = landscape.home
+    view = View(((home[0] + home[1]) / 2, (home[2] + home[3]) / 2), home[1] - home[0], 1.0, 1.0)
+    tiles = tuple(home_tiles(home, level_of(home)))
+    return Want(_NOBODY, 1, 0, view, landscape.scene.fields[:1], tiles, 0, 0)
+
+
+def _code(error: Exception) -> str:
+    out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    return "out_of_memory" if out_of_memory else "eval_failed"
