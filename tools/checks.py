@@ -6,6 +6,7 @@ checks.py [--long] [PART ...]     parts: see PARTS; without names all of them
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,10 +39,16 @@ def parts(long: bool) -> list[Part]:
     also = "" if long else " and not long"
     npm = shutil.which("npm") or "npm"
     node = shutil.which("node") or "node"
-    pytest = [str(VENV / "python"), "-m", "pytest", "--color=no"]
-    lowest = [str(LOWEST / "python"), "-m", "pytest", "--color=no", "--ignore=tests/packaging"]
-    # Old versions warn about what has become old since.
-    lowest += ["-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"]
+    pytest = ["-m", "pytest", "--color=no"]
+    python = [
+        *pytest,
+        "--ignore=tests/browser",
+        "--ignore=tests/notebooks",
+        "-m",
+        "not browser and not notebook" + also,
+    ]
+    # The lowest versions lack what packages and types need, and warn about what has become old since.
+    lowest = [*python, "--ignore=tests/packaging", "-W", "ignore::DeprecationWarning"]
     return [
         Part("format", [str(VENV / "ruff"), "format", "--check", "."]),
         Part("lint", [str(VENV / "ruff"), "check", "."]),
@@ -49,10 +56,10 @@ def parts(long: bool) -> list[Part]:
         Part("js check", [npm, "run", "--silent", "check"], ROOT / "js"),
         Part("js test", [npm, "run", "--silent", "test"], ROOT / "js"),
         Part("bundle", [node, "build.mjs", "--check"], ROOT / "js"),
-        Part("python", [*pytest, "-m", "not browser and not notebook" + also]),
-        Part("lowest", [*lowest, "-m", "not browser and not notebook" + also], env=(("PYTHONPATH", "src"),)),
-        Part("notebooks", [*pytest, "-m", "notebook" + also, "tests"]),
-        Part("browser", [*pytest, "-m", "browser" + also, "tests"]),
+        Part("python", [str(VENV / "python"), *python]),
+        Part("lowest", [str(LOWEST / "python"), *lowest], env=(("PYTHONPATH", "src"),)),
+        Part("notebooks", [str(VENV / "python"), *pytest, "-m", "notebook" + also, "tests/notebooks"]),
+        Part("browser", [str(VENV / "python"), *pytest, "-m", "browser" + also, "tests/browser"]),
     ]
 
 
@@ -86,8 +93,14 @@ def run(part: Part) -> Outcome:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
-            closing_line = line.strip("= \n") or closing_line
+            closing_line = summary(line) or closing_line
     return Outcome(part, process.returncode == 0, time.monotonic() - start, closing_line)
+
+
+def summary(line: str) -> str:
+    """The line without colours and rules; of vitest's last lines only the one that counts tests."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip("= \n")
+    return "" if re.match(r"(Test Files|Start at|Duration) ", plain) else plain
 
 
 def report(outcomes: list[Outcome]) -> None:
