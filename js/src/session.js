@@ -14,7 +14,8 @@ import {cover, isComplete, TileStore} from "./tiles.js";
  * @typedef {import("./protocol.js").Wanted} Wanted
  * @typedef {import("./tiles.js").Scale} Scale
  * @typedef {import("./source/comm.js").Request} Request
- * @typedef {{request(): Request | null, onChange(what: Change): void}} SessionView  request: null while hidden
+ * @typedef {Omit<Request, "fields">} ViewRequest
+ * @typedef {{request(): ViewRequest | null, onChange(what: Change): void}} SessionView  request: null while hidden
  * @typedef {"tiles" | "scene" | "status" | "state" | "scale" | "error" | "style"} Change
  */
 

@@ -1,0 +1,339 @@
+// The map: what part of the plane is seen, drawn at most once per animation frame and only when something changed.
+
+import {lookupTable, undrawn} from "../colour.js";
+import {fade, ladder} from "../ladder.js";
+import {BLEND_MS, Plan} from "../plan.js";
+import {createCpuRenderer} from "../render/cpu.js";
+import {createGlRenderer} from "../render/gl.js";
+import {h} from "../ui/dom.js";
+import {Viewport} from "../viewport.js";
+
+/**
+ * @typedef {import("../session.js").Session} Session
+ * @typedef {import("../plan.js").Subject} Subject
+ * @typedef {import("../ui/theme.js").Rgb} Rgb
+ * @typedef {import("../ladder.js").Ladder} Ladder
+ * @typedef {[number, number]} Point
+ * @typedef {{drawn(pane: MapPane): void, viewed(viewport: Viewport): void}} Listener  after each frame; after each move
+ */
+
+/** More than two device pixels per CSS pixel are not seen, but paid for. */
+const MOST_RATIO = 2;
+/** How grey an old scene is drawn. */
+const OLD = 0.5;
+/** A lost context is asked again after this many ms. */
+const LOST_FOR = 2000;
+
+export class MapPane {
+  canvas = h("canvas", {class: "la-canvas"});
+  /** @type {Viewport | null} */
+  viewport = null;
+  /** Whether the view is the home view, which stays fitted when the frame changes. */
+  atHome = true;
+  visible = true;
+  /** What the last frame drew. @type {Subject | null} */
+  subject = null;
+  /** @type {[number, number] | null} */
+  domain = null;
+  /** @type {Ladder | null} */
+  ladder = null;
+  lut = lookupTable("viridis");
+  /** @type {{background: Rgb, hatch: Rgb}} */
+  palette = {background: [240, 240, 240], hatch: [140, 140, 140]};
+  frames = 0;
+  /** Own script time of the last frames, ms. @type {number[]} */
+  times = [];
+  /** The part of it that the renderer took, with its copy. */
+  renderTime = 0;
+  /** @type {string} */
+  preferred = "auto";
+
+  #plan;
+  #context;
+  /** @type {Point} */
+  #size = [0, 0];
+  /** @type {number | null} */
+  #frame = null;
+  /** @type {number | null} */
+  #level = null;
+  #held = false;
+  #wants = true;
+  /** @type {ReturnType<typeof createGlRenderer>} */
+  #gl = null;
+  #glTried = false;
+  #lostAt = Number.NEGATIVE_INFINITY;
+  #cpu = createCpuRenderer();
+  /** Lines on their way from one ladder to the next. @type {{from: Ladder, since: number} | null} */
+  #fading = null;
+  /** @type {{from: [number, number], to: [number, number], since: number} | null} */
+  #recolouring = null;
+  #still = matchMedia("(prefers-reduced-motion: reduce)");
+
+  /** @param {Session} session @param {Listener} listener */
+  constructor(session, listener) {
+    this.session = session;
+    this.listener = listener;
+    this.#plan = new Plan(session.store);
+    this.#context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", {alpha: false}));
+  }
+
+  get ratio() {
+    return Math.min(globalThis.devicePixelRatio || 1, MOST_RATIO);
+  }
+
+  get level() {
+    return this.#level;
+  }
+
+  /** Lines as drawn now. */
+  get levels() {
+    return this.ladder?.levels ?? [];
+  }
+
+  get rendererKind() {
+    return this.#renderer().kind;
+  }
+
+  /** @param {number} width @param {number} height CSS pixels */
+  resize(width, height) {
+    if (width < 1 || height < 1) return;
+    this.#size = [width, height];
+    if (this.viewport === null || this.atHome) this.home();
+    else this.look(this.viewport.resized(width, height), false);
+  }
+
+  /** The view that was chosen elsewhere: the trait, a script. @param {{center: readonly number[], span: number}} view */
+  setView({center, span}) {
+    const [width, height] = this.#size;
+    if (width < 1 || ![center[0], center[1], span].every(Number.isFinite) || !(span > 0)) return;
+    this.look(new Viewport([center[0], center[1]], span, width, height));
+  }
+
+  home() {
+    const [width, height] = this.#size;
+    if (width < 1) return;
+    this.atHome = true;
+    this.#see(Viewport.fit(this.session.scene?.home ?? [-1, 1, -1, 1], width, height));
+  }
+
+  /** @param {Viewport} viewport @param {boolean} [byHand] */
+  look(viewport, byHand = true) {
+    if (byHand) this.atHome = false;
+    this.#see(viewport.within(this.session.scene?.z ?? [-20, 16], this.ratio));
+  }
+
+  /** @param {Viewport} viewport */
+  #see(viewport) {
+    if (viewport.equals(this.viewport)) return;
+    this.viewport = viewport;
+    this.listener.viewed(viewport);
+    this.changed();
+  }
+
+  /** Something that decides what is wanted has changed. */
+  changed() {
+    this.#wants = true;
+    this.invalidate();
+  }
+
+  invalidate() {
+    if (this.#frame !== null || !this.visible) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = null;
+      this.draw();
+    });
+  }
+
+  /** @param {boolean} held whether a gesture is under way */
+  hold(held) {
+    this.#held = held;
+    if (!held) this.changed();
+  }
+
+  /** @param {boolean} visible */
+  show(visible) {
+    if (visible === this.visible) return;
+    this.visible = visible;
+    if (visible) this.changed();
+    else {
+      if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+      this.#frame = null;
+      this.session.wantsChanged();
+    }
+  }
+
+  close() {
+    this.visible = false;
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+    this.#gl?.dispose();
+    this.#cpu.dispose();
+  }
+
+  /** What is drawn at a point of the plane, in the field's own unit; null where nothing is. @param {Point} point */
+  valueAt([a, b]) {
+    const subject = this.#target() ?? this.subject;
+    const found = subject && (this.#plan.at(subject, a, b) ?? (this.subject && this.#plan.at(this.subject, a, b)));
+    return found ? undrawn(found.value, subject.scale) : null;
+  }
+
+  /** Nodes per side of the tile drawn in the middle, 0 when there is none, and its level. */
+  centre() {
+    const tile = this.subject && this.viewport && this.#plan.at(this.subject, ...this.viewport.center)?.tile;
+    return {nodes: tile?.data.nodes ?? 0, z: tile?.data.z ?? null};
+  }
+
+  /** Tiles on screen. */
+  tiles() {
+    return [...this.#plan.squares.values()].map(({address, to}) => ({...address, key: to.key}));
+  }
+
+  /** What this view wants, best first; null while nobody sees it. @returns {import("../session.js").ViewRequest | null} */
+  request() {
+    const subject = this.#target();
+    if (!this.visible || subject === null || this.session.scene === null) return null;
+    const {center, span, width, height} = subject.viewport;
+    const {tiles, known} = this.#plan.wants(subject, this.session.scene.z);
+    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, known};
+  }
+
+  /** The colours span what is in sight. */
+  fit() {
+    const range = this.viewport && this.#plan.range(this.viewport);
+    if (range && range.hi > range.lo) this.session.fit([range.lo, range.hi]);
+  }
+
+  /** What should be on screen. @returns {Subject | null} */
+  #target() {
+    const {hash, field, scale} = this.session;
+    if (hash === null || this.viewport === null) return null;
+    const viewport = this.viewport;
+    const [lowest, highest] = this.session.scene?.z ?? [-20, 16];
+    const level = Math.min(Math.max(viewport.level(this.ratio, this.#level, this.#held), lowest), highest);
+    return {hash, field, scale, viewport, level};
+  }
+
+  draw() {
+    const target = this.#target();
+    const {viewport} = this;
+    if (target === null || viewport === null) return;
+    const started = performance.now();
+    const blend = this.#still.matches ? 0 : BLEND_MS;
+    this.#level = target.level;
+    // The old scene stays until the new one has a first pass everywhere in sight.
+    const old = this.subject;
+    const stays = old !== null && old.hash !== target.hash && !this.#plan.covers(target) && this.#plan.squares.size > 0;
+    const subject = stays ? {...target, hash: old.hash} : target;
+    this.subject = subject;
+    const {moving} = this.#plan.update(subject, started, blend);
+    const colours = this.#colours(started, blend);
+    const fading = this.#lines(subject, started, blend);
+
+    const [width, height] = this.#fitCanvas(viewport);
+    const origin = this.#origin(subject, viewport);
+    const {scale} = subject;
+    const before = performance.now();
+    this.#render({
+      width,
+      height,
+      pixelRatio: this.ratio,
+      quads: this.#plan.quads(viewport, this.ratio, origin, started, blend),
+      lut: this.lut,
+      domain: [colours[0] - origin, colours[1] - origin],
+      levels: fading.map((level) => ({
+        ...level,
+        value: (scale === "log" ? Math.log(level.value) : level.value) - origin,
+      })),
+      ...this.palette,
+      desaturate: stays ? OLD : 0,
+    });
+    this.renderTime = performance.now() - before;
+    this.frames++;
+    this.listener.drawn(this);
+    if (this.#wants) {
+      this.#wants = false;
+      this.session.wantsChanged();
+    }
+    if (moving || this.#fading !== null || this.#recolouring !== null) this.invalidate();
+    this.times.push(performance.now() - started);
+    if (this.times.length > 120) this.times.shift();
+  }
+
+  /** Positions and values are sent to the renderer relative to what is in the middle. @param {Subject} subject @param {Viewport} viewport */
+  #origin(subject, viewport) {
+    const value = this.#plan.at(subject, ...viewport.center)?.value;
+    if (value !== undefined && Number.isFinite(value)) return value;
+    const [first] = this.#plan.squares.values();
+    return first?.to.offset ?? 0;
+  }
+
+  /** The colour domain, on its way to a new one. @param {number} now @param {number} blend @returns {[number, number]} */
+  #colours(now, blend) {
+    const wanted = this.session.domain ?? this.domain ?? [0, 1];
+    const shown = this.domain;
+    const going = this.#recolouring;
+    const sameScale = this.#domainScale === `${this.session.field}/${this.session.scale}`;
+    this.#domainScale = `${this.session.field}/${this.session.scale}`;
+    if (shown === null || !sameScale || blend === 0) {
+      this.#recolouring = null;
+      this.domain = wanted;
+    } else if (wanted !== (going?.to ?? shown)) {
+      this.#recolouring = {from: shown, to: wanted, since: now};
+    } else if (going !== null) {
+      const t = Math.min((now - going.since) / blend, 1);
+      if (t >= 1) this.#recolouring = null;
+      const mix = (/** @type {0 | 1} */ end) => going.from[end] + t * (going.to[end] - going.from[end]);
+      this.domain = t >= 1 ? going.to : [mix(0), mix(1)];
+    }
+    return this.domain ?? wanted;
+  }
+  #domainScale = "";
+
+  /** The isolines of what is in sight, new ones fading in. @param {Subject} subject @param {number} now @param {number} blend */
+  #lines({scale, viewport}, now, blend) {
+    const range = this.#plan.range(viewport);
+    const last = this.ladder;
+    const next =
+      range === null
+        ? ladder({lo: 0, hi: 0, scale})
+        : ladder({lo: undrawn(range.lo, scale), hi: undrawn(range.hi, scale), scale, previous: last});
+    if (last !== null && last.scale === scale && last.rung !== next.rung && blend > 0)
+      this.#fading = {from: last, since: now};
+    if (last?.scale !== scale) this.#fading = null;
+    this.ladder = next;
+    if (this.#fading === null) return next.levels;
+    const t = (now - this.#fading.since) / blend;
+    const {from} = this.#fading;
+    if (t >= 1) this.#fading = null;
+    return fade(from.levels, next.levels, Math.min(t, 1));
+  }
+
+  /** @param {Viewport} viewport @returns {Point} device pixels */
+  #fitCanvas(viewport) {
+    const width = Math.round(viewport.width * this.ratio);
+    const height = Math.round(viewport.height * this.ratio);
+    // Assigning either clears the canvas, so only when it is another.
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+    return [width, height];
+  }
+
+  /** @param {import("../render/shade.js").Frame} frame */
+  #render(frame) {
+    const renderer = this.#renderer();
+    if (renderer.draw(frame, this.#context)) return;
+    this.#lostAt = performance.now();
+    this.#cpu.draw(frame, this.#context);
+  }
+
+  #renderer() {
+    if (this.preferred === "cpu") return this.#cpu;
+    if (!this.#glTried) {
+      this.#glTried = true;
+      this.#gl = createGlRenderer();
+    }
+    const gl = this.#gl;
+    if (gl === null || (gl.software && this.preferred !== "webgl2")) return this.#cpu;
+    if (gl.lost || performance.now() - this.#lostAt < LOST_FOR) return this.#cpu;
+    return gl;
+  }
+}

@@ -1,0 +1,91 @@
+// Ticks and titles along the two axes: what each direction is, and how long 1 is.
+
+import {formatLevel, tickStep, ticks} from "../ladder.js";
+
+/** @typedef {import("../viewport.js").Viewport} Viewport */
+/** @typedef {import("../protocol.js").Axis} Axis */
+
+const SVG = "http://www.w3.org/2000/svg";
+const TICK = 5;
+
+/** @param {string} letter @param {Axis | undefined} axis */
+export function axisTitle(letter, axis) {
+  if (axis === undefined) return letter;
+  const {name, length, unit = ""} = axis;
+  const one = typeof length === "number" ? ` · 1 = ${Number(length.toPrecision(2))} ${unit}`.trimEnd() : "";
+  return `${letter} · ${name}${one}`;
+}
+
+/** @param {string} tag @param {Record<string, string | number>} attributes */
+function svg(tag, attributes) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
+}
+
+/** The axes of a map, drawn around an area that lies at (left, top) in the picture. */
+export class Axes {
+  element = svg("svg", {class: "la-axes", "aria-hidden": "true"});
+  #lines = svg("path", {class: "la-tick"});
+  #labels = svg("g", {});
+  #titles = svg("g", {class: "la-axis-title"});
+  /** @type {Element[]} */
+  #pool = [];
+  #drawn = "";
+
+  constructor() {
+    this.element.append(this.#lines, this.#labels, this.#titles);
+  }
+
+  /** @param {Viewport} viewport @param {{left: number, top: number}} at @param {readonly Axis[]} axes */
+  draw(viewport, {left, top}, axes) {
+    const {width, height} = viewport;
+    const [a0, a1, b0, b1] = viewport.rect;
+    const state = [a0, a1, b0, b1, width, height, left, top, axes.map((axis) => axis.name)].join();
+    if (state === this.#drawn) return;
+    this.#drawn = state;
+    const bottom = top + height;
+    let path = "";
+    let used = 0;
+    const label = (
+      /** @type {number} */ x,
+      /** @type {number} */ y,
+      /** @type {string} */ text,
+      /** @type {string} */ anchor,
+    ) => {
+      let node = this.#pool[used++];
+      if (node === undefined) {
+        node = svg("text", {class: "la-tick-label"});
+        this.#pool.push(node);
+        this.#labels.append(node);
+      }
+      node.setAttribute("x", x.toFixed(1));
+      node.setAttribute("y", y.toFixed(1));
+      node.setAttribute("text-anchor", anchor);
+      if (node.textContent !== text) node.textContent = text;
+    };
+    const countA = Math.max(2, width / 90);
+    const stepA = tickStep(a0, a1, countA);
+    for (const a of ticks(a0, a1, countA)) {
+      const x = left + viewport.toPixels([a, 0])[0];
+      path += `M${x.toFixed(1)} ${bottom}v${TICK}`;
+      label(x, bottom + TICK + 15, formatLevel(a, stepA), "middle");
+    }
+    const countB = Math.max(2, height / 56);
+    const stepB = tickStep(b0, b1, countB);
+    for (const b of ticks(b0, b1, countB)) {
+      const y = top + viewport.toPixels([0, b])[1];
+      path += `M${left} ${y.toFixed(1)}h${-TICK}`;
+      label(left - TICK - 5, y + 4, formatLevel(b, stepB), "end");
+    }
+    this.#lines.setAttribute("d", path);
+    for (const unused of this.#pool.splice(used)) unused.remove();
+
+    const middle = top + height / 2;
+    const titleA = svg("text", {x: left + width / 2, y: bottom + 40, "text-anchor": "middle"});
+    titleA.textContent = axisTitle("a", axes[0]);
+    const titleB = svg("text", {x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})`});
+    titleB.textContent = axisTitle("b", axes[1]);
+    this.#titles.replaceChildren(titleA, titleB);
+  }
+}

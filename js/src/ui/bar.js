@@ -1,0 +1,71 @@
+// The colour bar: which colour is which value, with the same isolines as the map.
+
+import {drawn, undrawn} from "../colour.js";
+import {formatLevel, ladder} from "../ladder.js";
+import {h} from "./dom.js";
+
+/** @typedef {import("../tiles.js").Scale} Scale */
+/** @typedef {import("../ladder.js").Level} Level */
+
+const BETWEEN_LABELS = 15;
+
+export class Bar {
+  canvas = h("canvas", {class: "la-bar-canvas", "aria-hidden": "true"});
+  labels = h("div", {class: "la-bar-labels"});
+  fit = h("button", {type: "button", class: "la-fit", title: "Let the colours span the values in sight"}, "fit");
+  element = h("div", {class: "la-bar"}, this.canvas, this.labels, this.fit);
+  #drawn = "";
+
+  /**
+   * @param {{domain: [number, number], scale: Scale, levels: readonly Level[], lut: Uint8Array, height: number,
+   *   ratio: number}} what domain in drawn values
+   */
+  draw({domain, scale, levels, lut, height, ratio}) {
+    const state = [...domain, scale, height, ratio, ...levels.map((level) => `${level.value}${level.major}`)].join();
+    if (state === this.#drawn || height < 20) return;
+    this.#drawn = state;
+    const [lo, hi] = domain;
+    const y = (/** @type {number} */ value) => height * (1 - (drawn(value, scale) - lo) / (hi - lo || 1));
+    this.#paint(levels, y, lut, height, ratio);
+
+    const own = ladder({lo: undrawn(lo, scale), hi: undrawn(hi, scale), scale});
+    const majors = own.levels.filter((level) => level.major);
+    // Minor levels are named where the majors alone would leave the bar almost without numbers.
+    const named = majors.length >= 3 ? majors : own.levels;
+    let last = Number.POSITIVE_INFINITY;
+    const texts = [];
+    for (const {value, step} of named) {
+      const at = y(value);
+      if (last - at < BETWEEN_LABELS || at < 4 || at > height - 4) continue;
+      last = at;
+      const text = h("span", {style: `top:${at.toFixed(1)}px`}, formatLevel(value, step));
+      texts.push(text);
+    }
+    this.labels.replaceChildren(...texts);
+  }
+
+  /**
+   * @param {readonly Level[]} levels @param {(value: number) => number} y @param {Uint8Array} lut
+   * @param {number} height @param {number} ratio
+   */
+  #paint(levels, y, lut, height, ratio) {
+    const {canvas} = this;
+    canvas.width = 1;
+    canvas.height = Math.max(1, Math.round(height * ratio));
+    const context = canvas.getContext("2d");
+    if (context === null) return;
+    const rows = canvas.height;
+    const image = context.createImageData(1, rows);
+    for (let row = 0; row < rows; row++) {
+      const entry = Math.round(255 * (1 - (row + 0.5) / rows));
+      image.data.set([lut[3 * entry], lut[3 * entry + 1], lut[3 * entry + 2], 255], 4 * row);
+    }
+    context.putImageData(image, 0, 0);
+    for (const {value, major, opacity} of levels) {
+      const at = y(value);
+      if (!(at > 0 && at < height)) continue;
+      context.fillStyle = `rgba(255, 255, 255, ${(major ? 0.9 : 0.35) * opacity})`;
+      context.fillRect(0, at * ratio - ratio / 2, 1, ratio);
+    }
+  }
+}

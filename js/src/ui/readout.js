@@ -1,0 +1,116 @@
+// The value under the pointer: at once from the map, marked as interpolated; after a moment of rest the exact one.
+
+import {coordinate, h, say, significant} from "./dom.js";
+
+/** @typedef {import("../protocol.js").Probed} Probed */
+/** @typedef {[number, number]} Point */
+
+const DWELL_MS = 150;
+
+/**
+ * @typedef {{
+ *   toPlane(pixels: Point): Point, pixel(): number, size(): Point,
+ *   read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string
+ * }} Reading  pixel: width of one in the plane; read: the drawn value as the field's own, NaN where it is not finite
+ */
+
+export class Readout {
+  vertical = h("div", {class: "la-hair la-hair-v"});
+  horizontal = h("div", {class: "la-hair la-hair-h"});
+  pill = h("div", {class: "la-pill"});
+  live = h("div", {class: "la-live", "aria-live": "polite"});
+  /** @type {Point | null} */
+  #at = null;
+  /** @type {{at: Point, text: string} | null} */
+  #exact = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #dwell;
+
+  /** @param {Reading} reading */
+  constructor(reading) {
+    this.reading = reading;
+    this.#show(false);
+  }
+
+  /** @param {Point | null} pixels */
+  hover(pixels) {
+    this.#at = pixels;
+    this.#exact = null;
+    clearTimeout(this.#dwell);
+    if (pixels !== null) this.#dwell = setTimeout(() => this.#ask(), DWELL_MS);
+    this.draw();
+  }
+
+  /** Probe where the keyboard is: the middle of the view. */
+  probeCentre() {
+    const [width, height] = this.reading.size();
+    this.#at = [width / 2, height / 2];
+    this.#exact = null;
+    clearTimeout(this.#dwell);
+    this.draw();
+    this.#ask();
+  }
+
+  /** Again, after the map has changed under the pointer. */
+  draw() {
+    const at = this.#at;
+    const [width, height] = this.reading.size();
+    const inside = at !== null && at[0] >= 0 && at[1] >= 0 && at[0] <= width && at[1] <= height;
+    this.#show(inside);
+    if (!inside) return;
+    const point = this.reading.toPlane(at);
+    this.vertical.style.transform = `translateX(${at[0]}px)`;
+    this.horizontal.style.transform = `translateY(${at[1]}px)`;
+    const pixel = this.reading.pixel();
+    const where = `a ${coordinate(point[0], pixel)}\u2002b ${coordinate(point[1], pixel)}`;
+    say(this.pill, `${where}\u2003${this.#exact?.text ?? this.#interpolated(point)}`);
+    // Beside the pointer, on the side where there is room.
+    const box = this.pill.getBoundingClientRect();
+    const x = Math.min(Math.max(at[0] - box.width - 14, 6), Math.max(6, width - box.width - 6));
+    const y = at[1] > box.height + 18 ? at[1] - box.height - 12 : at[1] + 14;
+    this.pill.style.transform = `translate(${x.toFixed(0)}px, ${y.toFixed(0)}px)`;
+  }
+
+  close() {
+    clearTimeout(this.#dwell);
+  }
+
+  /** @param {Point} point */
+  #interpolated(point) {
+    const value = this.reading.read(point);
+    const field = this.reading.field();
+    if (value === null) return `${field} not here yet`;
+    return Number.isNaN(value) ? `${field} not finite` : `${field} ${significant(value)} interpolated`;
+  }
+
+  async #ask() {
+    const asked = this.#at;
+    if (asked === null) return;
+    const point = this.reading.toPlane(asked);
+    const answer = await this.reading.probe(point);
+    // The pointer or the map may have moved on; then the answer is about somewhere else.
+    if (this.#at !== asked) return;
+    if (answer !== null) {
+      const field = this.reading.field();
+      this.#exact = {at: point, text: exactText(field, answer)};
+    }
+    this.draw();
+    say(this.live, this.pill.textContent ?? "");
+  }
+
+  /** @param {boolean} shown */
+  #show(shown) {
+    for (const part of [this.vertical, this.horizontal, this.pill]) part.hidden = !shown;
+  }
+}
+
+/** @param {string} field @param {Probed} answer */
+function exactText(field, {value, se, bad}) {
+  const exact = value[field];
+  if (typeof exact !== "number") {
+    const names = /** @type {Record<string, string>} */ ({nan: "NaN", inf: "∞", "-inf": "−∞"});
+    return `${field} ${names[bad[field]] ?? "not finite"} exact`;
+  }
+  const error = se[field];
+  return error ? `${field} ${significant(exact)} ± ${significant(error, 2)}` : `${field} ${significant(exact)} exact`;
+}

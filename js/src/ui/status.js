@@ -1,0 +1,72 @@
+// The last line of the card: is it live, how much is really computed, how fast, and which recipe it is.
+
+import {counted, h, say} from "./dom.js";
+
+/** @typedef {import("../source/comm.js").State} State */
+/** @typedef {import("../protocol.js").Status} Status */
+
+/** @param {State} state @param {number} pending @param {Status | null} status */
+export function stateWords(state, pending, status) {
+  switch (state) {
+    case "waiting":
+      return "waiting for the kernel";
+    case "busy":
+      return `kernel busy, ${counted(pending)} ${pending === 1 ? "tile" : "tiles"} waiting`;
+    case "frozen":
+      return "kernel gone, map frozen: re-run the cell";
+    case "static":
+      return "no kernel: what is drawn stays, nothing new comes";
+    default:
+      if (status?.state === "paused") return "live, paused";
+      return status?.state === "slowed" ? "live, slowed while a cell runs" : "live";
+  }
+}
+
+export class StatusLine {
+  #dot = h("span", {class: "la-dot"});
+  #state = h("span", {class: "la-state", role: "status"});
+  #nodes = h("span");
+  #rate = h("span");
+  #queue = h("span");
+  #bad = h("span", {class: "la-bad"}, h("i", {class: "la-hatch"}), h("span"));
+  #recipe = h("span", {class: "la-recipe"});
+  element = h(
+    "footer",
+    {class: "la-foot"},
+    h("span", {class: "la-line"}, this.#dot, this.#state),
+    this.#nodes,
+    this.#rate,
+    this.#queue,
+    this.#bad,
+    this.#recipe,
+  );
+
+  /**
+   * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
+   *   hash: string | null, notes: readonly string[]}} facts evaluated, total: nodes of the view; bad: not finite
+   */
+  draw({state, pending, status, evaluated, total, bad, hash, notes}) {
+    say(this.#state, stateWords(state, pending, status));
+    two(
+      this.#nodes,
+      total > 0 ? counted(evaluated) : "",
+      `of ${counted(total)} nodes${evaluated < total ? ", rest interpolated" : ""}`,
+    );
+    const working = state === "live" && status !== null && status.queue > 0;
+    two(this.#rate, working && status.rate ? counted(status.rate) : "", "nodes/s");
+    two(this.#queue, working ? counted(status.queue) : "", "in the queue");
+    this.#bad.hidden = bad === 0;
+    say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
+    say(this.#recipe, hash === null ? "" : `recipe ${hash.slice(0, 7)}`);
+    this.#recipe.title = notes.join("; ");
+  }
+}
+
+/** A number and what it counts; nothing when there is no number. @param {HTMLElement} place @param {string} number @param {string} words */
+function two(place, number, words) {
+  place.hidden = number === "";
+  if (place.hidden) return;
+  if (place.childElementCount === 0) place.append(h("b"), " ", h("span"));
+  say(/** @type {Element} */ (place.firstElementChild), number);
+  say(/** @type {Element} */ (place.lastElementChild), words);
+}
