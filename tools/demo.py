@@ -15,9 +15,10 @@ def main() -> None:
         sys.executable,
         "-m",
         "jupyterlab",
-        "notebooks/quickstart.ipynb",
         f"--port={port}",
-        # The map's widget state is kept in the saved notebook only where JupyterLab is told to; see the README.
+        # So that the address which is printed leads to the notebook, also where no browser is opened.
+        "--LabApp.default_url=/lab/tree/notebooks/quickstart.ipynb",
+        f"--ServerApp.root_dir={ROOT}",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")

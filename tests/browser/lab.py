@@ -66,7 +66,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     # All cells stay in the document, so that cell i is the i-th element.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-    # A dialog that asks for a kernel would stop a test that deletes one.
+    # A test decides when its notebook is saved.
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -246,7 +246,6 @@ class Notebook:
         self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook", timeout=60_000)
         self.page.wait_for_function(f"() => {PANEL}?.sessionContext !== undefined", timeout=60_000)
-        self.page.evaluate(f"() => {PANEL}.sessionContext.ready")
         self.wait_idle(timeout=60)
 
     reload = load
