@@ -96,6 +96,8 @@ async function serve() {
     format: "esm",
     target: "es2022",
     sourcemap: "inline",
+    // Served from memory: nothing is left behind in dev/.
+    write: false,
     logLevel: "info",
   });
   const {port} = await context.serve({servedir: join(here, "dev"), host: "127.0.0.1"});

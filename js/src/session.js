@@ -275,14 +275,18 @@ export class Session {
     const field = this.field;
     const known = this.#domains.get(`${field}/${this.scale}`);
     if (known?.settled && known.hash === hash) return;
-    const tiles = cover(home, this.homeLevel).map((address) => this.store.get(hash, field, address));
-    if (tiles.some((tile) => tile === null)) return;
-    const data = tiles.map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
+    // A small frame draws the home view with coarser tiles, a large one with finer ones below which the coarse ones lie.
+    const tiles = new Set(cover(home, this.homeLevel).map((address) => this.store.best(hash, field, address)));
+    if (tiles.has(null)) return;
+    const data = [...tiles].map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
     const complete = data.every(isComplete);
-    this.#chooseScale(data);
+    const values = data.map((tile) => nodesIn(home, tile));
+    this.#chooseScale(values);
     const {scale} = this;
-    const values = data.map(({values, base}) => Float64Array.from(values, (value) => drawn(value + base, scale)));
-    const found = domainOf(values, {scale});
+    const found = domainOf(
+      values.map((list) => list.map((value) => drawn(value, scale))),
+      {scale},
+    );
     if (found === null) return;
     const last = this.#domains.get(`${field}/${scale}`);
     const sameScene = last?.hash === hash;
@@ -299,10 +303,16 @@ export class Session {
     if (moved) this.#tell("scale");
   }
 
-  /** @param {import("./protocol.js").TileData[]} data */
-  #chooseScale(data) {
-    const min = Math.min(...data.map((tile) => tile.min ?? Number.POSITIVE_INFINITY));
-    const max = Math.max(...data.map((tile) => tile.max ?? Number.NEGATIVE_INFINITY));
+  /** @param {number[][]} lists values at the nodes of the home view */
+  #chooseScale(lists) {
+    let min = Number.POSITIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
+    for (const list of lists)
+      for (const value of list) {
+        if (!Number.isFinite(value)) continue;
+        min = Math.min(min, value);
+        max = Math.max(max, value);
+      }
     const enough = this.#auto === "log" ? LOG_FROM / 2 : LOG_FROM;
     const scale = min > 0 && max / min > enough ? "log" : "linear";
     if (scale === this.#auto) return;
@@ -319,6 +329,23 @@ export class Session {
   #tell(what) {
     for (const view of this.views) view.onChange(what);
   }
+}
+
+/**
+ * Values at the nodes of a tile that lie in a rectangle.
+ * @param {readonly number[]} rect @param {import("./protocol.js").TileData} tile @returns {number[]}
+ */
+function nodesIn([a0, a1, b0, b1], {z, x, y, nodes, values, base}) {
+  const found = [];
+  for (let j = 0; j < nodes; j++) {
+    const b = (y + j / (nodes - 1)) / 2 ** z;
+    if (b < b0 || b > b1) continue;
+    for (let i = 0; i < nodes; i++) {
+      const a = (x + i / (nodes - 1)) / 2 ** z;
+      if (a >= a0 && a <= a1) found.push(values[j * nodes + i] + base);
+    }
+  }
+  return found;
 }
 
 /** Lists taken in turn, without repetition. @param {Wanted[][]} lists @returns {Wanted[]} */

@@ -99,7 +99,7 @@ export class Viewport {
       if (cell >= CELL_MIN / slack && cell <= CELL_MAX * slack) return previous;
       if (held && Math.abs(ideal - previous) <= 1) return previous;
     }
-    return Math.round(ideal);
+    return Math.round(ideal) + 0; // never −0
   }
 
   /** @param {Viewport | null} other */

@@ -9,12 +9,13 @@
 const PASSES = [3, 5, 9, 17, 33];
 
 /**
- * A tile of a function with n × n nodes. The base is that of its block, as on the wire.
+ * A tile of a function with n × n nodes. The base is that of its block of 64 × 64 tiles, as on the wire; the blocks of
+ * coarse levels reach far beyond the home view, where values may be so large that differences from them lose all digits.
  * @param {Surface} f @param {{z: number, x: number, y: number}} address @param {number} n @returns {TileData}
  */
 export function tileOf(f, {z, x, y}, n) {
   const block = (/** @type {number} */ i) => (64 * Math.floor(i / 64) + 32) / 2 ** z;
-  const middle = f(block(x), block(y));
+  const middle = z < 6 ? f(0, 0) : f(block(x), block(y));
   const base = Number.isFinite(middle) ? middle : 0;
   const values = new Float32Array(n * n);
   let min = Number.POSITIVE_INFINITY;

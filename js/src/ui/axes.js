@@ -1,12 +1,17 @@
 // Ticks and titles along the two axes: what each direction is, and how long 1 is.
 
 import {formatLevel, tickStep, ticks} from "../ladder.js";
+import {labelled} from "./dom.js";
 
 /** @typedef {import("../viewport.js").Viewport} Viewport */
 /** @typedef {import("../protocol.js").Axis} Axis */
 
 const SVG = "http://www.w3.org/2000/svg";
 const TICK = 5;
+
+/** What the ticks of an axis count. @param {string} letter @param {ReturnType<typeof labelled>["shift"]} shift */
+const counting = (letter, shift) =>
+  shift === null ? letter : `${letter} − ${shift.from}, in ${shift.unit}`.replace("− −", "+ ");
 
 /** @param {string} letter @param {Axis | undefined} axis */
 export function axisTitle(letter, axis) {
@@ -66,26 +71,30 @@ export class Axes {
     };
     const countA = Math.max(2, width / 90);
     const stepA = tickStep(a0, a1, countA);
-    for (const a of ticks(a0, a1, countA)) {
+    const ticksA = ticks(a0, a1, countA);
+    const labelsA = labelled(ticksA, stepA, formatLevel);
+    ticksA.forEach((a, i) => {
       const x = left + viewport.toPixels([a, 0])[0];
       path += `M${x.toFixed(1)} ${bottom}v${TICK}`;
-      label(x, bottom + TICK + 15, formatLevel(a, stepA), "middle");
-    }
+      label(x, bottom + TICK + 15, labelsA.texts[i], "middle");
+    });
     const countB = Math.max(2, height / 56);
     const stepB = tickStep(b0, b1, countB);
-    for (const b of ticks(b0, b1, countB)) {
+    const ticksB = ticks(b0, b1, countB);
+    const labelsB = labelled(ticksB, stepB, formatLevel);
+    ticksB.forEach((b, i) => {
       const y = top + viewport.toPixels([0, b])[1];
       path += `M${left} ${y.toFixed(1)}h${-TICK}`;
-      label(left - TICK - 5, y + 4, formatLevel(b, stepB), "end");
-    }
+      label(left - TICK - 5, y + 4, labelsB.texts[i], "end");
+    });
     this.#lines.setAttribute("d", path);
     for (const unused of this.#pool.splice(used)) unused.remove();
 
     const middle = top + height / 2;
     const titleA = svg("text", {x: left + width / 2, y: bottom + 40, "text-anchor": "middle"});
-    titleA.textContent = axisTitle("a", axes[0]);
+    titleA.textContent = axisTitle(counting("a", labelsA.shift), axes[0]);
     const titleB = svg("text", {x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})`});
-    titleB.textContent = axisTitle("b", axes[1]);
+    titleB.textContent = axisTitle(counting("b", labelsB.shift), axes[1]);
     this.#titles.replaceChildren(titleA, titleB);
   }
 }

@@ -2,7 +2,7 @@
 
 import {drawn, undrawn} from "../colour.js";
 import {formatLevel, ladder} from "../ladder.js";
-import {h} from "./dom.js";
+import {h, labelled, say} from "./dom.js";
 
 /** @typedef {import("../tiles.js").Scale} Scale */
 /** @typedef {import("../ladder.js").Level} Level */
@@ -12,8 +12,9 @@ const BETWEEN_LABELS = 15;
 export class Bar {
   canvas = h("canvas", {class: "la-bar-canvas", "aria-hidden": "true"});
   labels = h("div", {class: "la-bar-labels"});
+  shift = h("div", {class: "la-bar-shift"});
   fit = h("button", {type: "button", class: "la-fit", title: "Let the colours span the values in sight"}, "fit");
-  element = h("div", {class: "la-bar"}, this.canvas, this.labels, this.fit);
+  element = h("div", {class: "la-bar"}, this.canvas, this.shift, this.labels, this.fit);
   #drawn = "";
 
   /**
@@ -33,15 +34,21 @@ export class Bar {
     // Minor levels are named where the majors alone would leave the bar almost without numbers.
     const named = majors.length >= 3 ? majors : own.levels;
     let last = Number.POSITIVE_INFINITY;
-    const texts = [];
-    for (const {value, step} of named) {
+    const kept = named.filter(({value}) => {
       const at = y(value);
-      if (last - at < BETWEEN_LABELS || at < 4 || at > height - 4) continue;
+      if (last - at < BETWEEN_LABELS || at < 4 || at > height - 4) return false;
       last = at;
-      const text = h("span", {style: `top:${at.toFixed(1)}px`}, formatLevel(value, step));
-      texts.push(text);
-    }
-    this.labels.replaceChildren(...texts);
+      return true;
+    });
+    // An even ladder has one step; on the others every number has its own digits, and few of them.
+    const even = own.rung.startsWith("even");
+    const values = kept.map(({value}) => value);
+    const {texts, shift} = even
+      ? labelled(values, own.step, formatLevel)
+      : {texts: kept.map(({value, step}) => formatLevel(value, step)), shift: null};
+    say(this.shift, shift === null ? "" : `${shift.from} + ${shift.unit} ×`);
+    const spans = texts.map((text, i) => h("span", {style: `top:${y(values[i]).toFixed(1)}px`}, text));
+    this.labels.replaceChildren(...spans);
   }
 
   /**

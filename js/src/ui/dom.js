@@ -41,3 +41,29 @@ export function significant(value, digits = 4) {
   const decimals = size === 0 ? digits - 1 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   return value.toFixed(Math.min(decimals, 12)).replace("-", "\u2212");
 }
+
+/** Labels longer than this do not fit beside an axis. */
+const LONGEST = 7;
+
+/**
+ * Labels for round numbers. Deep in a zoom they differ in their last digits only: then each is given as its distance
+ * from one of them, in a unit, and `shift` says both once.
+ * @param {readonly number[]} values ascending multiples of step @param {number} step
+ * @param {(value: number, step?: number) => string} format
+ * @returns {{texts: string[], shift: {from: string, unit: string} | null}}
+ */
+export function labelled(values, step, format) {
+  const texts = values.map((value) => format(value, step));
+  if (values.length < 2 || texts.every((text) => text.length <= LONGEST)) return {texts, shift: null};
+  const middle = values[values.length >> 1];
+  const power = Math.floor(Math.log10(step) + 1e-9);
+  const whole = Math.round(step / 10 ** power);
+  const apart = values.map((value) => whole * Math.round((value - middle) / step));
+  const raised = String(power)
+    .replace("-", "⁻")
+    .replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
+  return {
+    texts: apart.map((count) => (count > 0 ? `+${count}` : format(count, 1))),
+    shift: {from: format(middle), unit: `10${raised}`},
+  };
+}

@@ -47,7 +47,8 @@ function pointer(root, area, hands, signal) {
     if (event.button !== 0 || onControl(event)) return;
     // The browser's own reaction would select text; focus is then ours to give.
     event.preventDefault();
-    root.focus({preventScroll: true});
+    // Somebody who uses the pointer knows where they are: the ring is for the keyboard.
+    root.focus(/** @type {FocusOptions} */ ({preventScroll: true, focusVisible: false}));
     held = {id: event.pointerId, x: event.clientX, y: event.clientY};
     area.setPointerCapture(event.pointerId);
     area.classList.add("la-held");

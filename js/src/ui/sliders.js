@@ -28,7 +28,7 @@ export class Sliders {
    */
   constructor(hands, signal) {
     this.#rows = KINDS.map((kind) => {
-      const verb = h("span", {}, `${kind.verb} `);
+      const verb = h("span", {class: "la-verb"}, kind.verb);
       const target = h("b");
       const value = h("span");
       const label = h(
