@@ -44,7 +44,7 @@ export default () => {
       const close = () => {
         if (gone) return;
         gone = true;
-        const home = panel ?? el.closest(PANELS);
+        const home = el.closest(PANELS) ?? panel;
         controller.abort();
         view.close();
         view.element.remove();

@@ -188,14 +188,14 @@ export class Plan {
   /**
    * What this view would like, best first: ancestors where nothing is drawn at all, the view from its centre outwards,
    * one ring ahead. @param {Subject} subject @param {readonly number[]} levels that may be asked for
-   * @returns {{tiles: Wanted[], known: Wanted[]}} known: on screen and complete
+   * @returns {{tiles: Wanted[], shown: Wanted[]}} shown: on screen and complete
    */
   wants({hash, field, viewport, level}, [lowest, highest]) {
     const z = Math.min(Math.max(level, lowest), highest);
     /** @type {Map<string, Wanted>} */
     const tiles = new Map();
     /** @type {Wanted[]} */
-    const known = [];
+    const shown = [];
     const ask = (/** @type {TileAddress} */ address) => {
       const tile = this.store.get(hash, field, address);
       const wanted = /** @type {Wanted} */ ([address.z, address.x, address.y, 2]);
@@ -209,10 +209,10 @@ export class Plan {
       for (const address of inView) if (this.store.best(hash, field, address) === null) ask(ancestorOf(address));
     for (const address of inView) {
       const complete = ask(address);
-      if (complete !== null) known.push(complete);
+      if (complete !== null) shown.push(complete);
     }
     for (const address of cover(viewport.rect, z, 1)) ask(address);
-    return {tiles: [...tiles.values()], known};
+    return {tiles: [...tiles.values()], shown};
   }
 }
 

@@ -167,10 +167,11 @@ export const hello = (client, caps, have) => ({v: VERSION, k: "hello", client, c
 /**
  * @param {string} client
  * @param {{
- *   epoch: number, rev: number, view: View, fields: string[], tiles: Wanted[], credit: number, seen: number
- * }} list
+ *   epoch: number, rev: number, view: View, fields: string[], tiles: Wanted[], credit: number, seen: number,
+ *   shown: Wanted[]
+ * }} list shown: on screen and complete; when the plane changes, the kernel begins with these too
  */
-export const want = (client, {epoch, rev, view, fields, tiles, credit, seen}) => ({
+export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, shown}) => ({
   v: VERSION,
   k: "want",
   client,
@@ -181,6 +182,7 @@ export const want = (client, {epoch, rev, view, fields, tiles, credit, seen}) =>
   tiles: tiles.slice(0, MAX_WANTED),
   credit,
   seen,
+  shown: shown.slice(0, MAX_WANTED),
 });
 
 /** @param {string} client @param {number} req @param {number} epoch @param {[number, number]} at */

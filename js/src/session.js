@@ -171,8 +171,6 @@ export class Session {
 
   /** A slider is taken into the hand, or let go. @param {boolean} dragging */
   drag(dragging) {
-    // The last list before the plane changes names all that is on screen: the kernel sends these tiles first, unasked.
-    if (dragging && !this.dragging) this.wantsChanged(true);
     this.dragging = dragging;
     if (!dragging) {
       this.save(0);
@@ -206,9 +204,9 @@ export class Session {
     return this.#predicted === null ? this.source.probe(at) : Promise.resolve(null);
   }
 
-  /** One list for all views of this model: what each wants most, in turn. @param {boolean} [all] with what is complete */
-  wantsChanged(all = false) {
-    if (this.scene === null || (this.dragging && !all) || this.#predicted !== null) return;
+  /** One list for all views of this model: what each wants most, in turn. */
+  wantsChanged() {
+    if (this.scene === null || this.dragging || this.#predicted !== null) return;
     const requests = [...this.views].map((view) => view.request()).filter((request) => request !== null);
     const first = requests[0];
     if (first === undefined) {
@@ -216,8 +214,8 @@ export class Session {
       return;
     }
     const tiles = merged(requests.map((request) => request.tiles));
-    const known = all ? merged(requests.map((request) => request.known ?? [])) : [];
-    this.source.want({view: first.view, fields: [this.fieldName], tiles, known});
+    const shown = merged(requests.map((request) => request.shown));
+    this.source.want({view: first.view, fields: [this.fieldName], tiles, shown});
   }
 
   /** @param {import("./protocol.js").Message} message */

@@ -61,6 +61,8 @@ export class MapPane {
   /** @type {ReturnType<typeof createGlRenderer>} */
   #gl = null;
   #glTried = false;
+  /** Whether the page's context is emulated on the CPU. */
+  #emulated = false;
   #lostAt = Number.NEGATIVE_INFINITY;
   #cpu = createCpuRenderer();
   /** Lines on their way from one ladder to the next. @type {{from: Ladder, since: number} | null} */
@@ -192,8 +194,8 @@ export class MapPane {
     const subject = this.#target();
     if (!this.visible || subject === null || this.session.scene === null) return null;
     const {center, span, width, height} = subject.viewport;
-    const {tiles, known} = this.#plan.wants(subject, this.session.scene.z);
-    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, known};
+    const {tiles, shown} = this.#plan.wants(subject, this.session.scene.z);
+    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, shown};
   }
 
   /** The colours span what is in sight. */
@@ -327,13 +329,17 @@ export class MapPane {
 
   #renderer() {
     if (this.preferred === "cpu") return this.#cpu;
-    if (!this.#glTried) {
+    if (!this.#glTried || (this.#emulated && this.preferred === "webgl2" && this.#gl === null)) {
       this.#glTried = true;
       this.#gl = createGlRenderer();
+      this.#emulated = this.#gl?.software ?? false;
+    }
+    if (this.#emulated && this.preferred !== "webgl2") {
+      // The copy out of an emulated context costs more than colouring here; the page may have its context back.
+      this.#gl?.dispose();
+      this.#gl = null;
     }
     const gl = this.#gl;
-    if (gl === null || (gl.software && this.preferred !== "webgl2")) return this.#cpu;
-    if (gl.lost || performance.now() - this.#lostAt < LOST_FOR) return this.#cpu;
-    return gl;
+    return gl === null || gl.lost || performance.now() - this.#lostAt < LOST_FOR ? this.#cpu : gl;
   }
 }

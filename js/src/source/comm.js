@@ -13,8 +13,7 @@ import {bye, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js
  * @typedef {import("../protocol.js").Wanted} Wanted
  * @typedef {import("../protocol.js").Probed} Probed
  * @typedef {"waiting" | "live" | "busy" | "frozen" | "static"} State
- * @typedef {{view: View, fields: string[], tiles: Wanted[], known?: Wanted[]}} Request  known: on screen, complete, and
- *   listed all the same, so that the kernel knows what to send first when the plane changes
+ * @typedef {{view: View, fields: string[], tiles: Wanted[], shown: Wanted[]}} Request  shown: on screen and complete
  * @typedef {{
  *   readonly state: State, readonly pending: number, readonly epoch: number,
  *   open(have: string | null): void,
@@ -320,17 +319,17 @@ export class CommSource {
     const request = this.#request;
     if (request === null || !this.#open || !this.#isOpen()) return;
     const now = performance.now();
-    const tiles = [...request.tiles, ...(request.known ?? [])].slice(0, MAX_WANTED);
-    const keys = tiles.map((tile) => tile.join("/"));
+    const {view, fields, shown} = request;
+    const tiles = request.tiles.slice(0, MAX_WANTED);
+    const keys = [...tiles, ...shown].map((tile) => tile.join("/"));
     if (!this.#isNews(keys, now)) return;
     this.#said = keys;
     this.#wantedAt = now;
     this.#unacknowledged = 0;
     if (this.#missing.size > 0) this.#waitingSince ??= now;
     for (const entry of this.#missing.values()) entry.heard = now;
-    const {view, fields} = request;
-    const list = {epoch: this.epoch, rev: ++this.#rev, view, fields, tiles, credit: this.#credit, seen: this.#seen};
-    this.#send(want(this.client, list));
+    const answer = {credit: this.#credit, seen: this.#seen};
+    this.#send(want(this.client, {epoch: this.epoch, rev: ++this.#rev, view, fields, tiles, ...answer, shown}));
   }
 
   /** @param {string[]} keys @param {number} now */

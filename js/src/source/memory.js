@@ -51,12 +51,14 @@ export function memoryKernel({surface, scene, delay = 20, reply}) {
   let done = 0;
   /** @type {{z: number, x: number, y: number}[]} */
   let wanted = [];
+  /** @type {typeof wanted} */
+  let shown = [];
   /** @type {ReturnType<typeof setInterval> | null} */
   let clock = null;
   /** Nodes per side that have been sent. @type {Map<string, number>} */
   let sent = new Map();
   const name = () => `${at.turn_u}:${at.turn_v}:${at.offset}`;
-  const shown = () => ({...scene, hash: `memory${name()}`, at: {...at}});
+  const current = () => ({...scene, hash: `memory${name()}`, at: {...at}});
 
   /** @param {TileData[]} tiles */
   const send = (tiles) => {
@@ -92,9 +94,12 @@ export function memoryKernel({surface, scene, delay = 20, reply}) {
   return {
     /** @param {any} head */
     receive(head) {
-      if (head.k === "hello") reply({v: 1, k: "ready", client: head.client, boot: "memory", epoch, scene: shown()}, []);
+      if (head.k === "hello")
+        reply({v: 1, k: "ready", client: head.client, boot: "memory", epoch, scene: current()}, []);
       if (head.k === "want") {
-        wanted = head.tiles.map((/** @type {number[]} */ [z, x, y]) => ({z, x, y}));
+        const addresses = (/** @type {number[][]} */ list) => list.map(([z, x, y]) => ({z, x, y}));
+        wanted = addresses(head.tiles);
+        shown = addresses(head.shown);
         clock ??= setInterval(step, delay);
       }
       if (head.k === "probe") {
@@ -113,8 +118,8 @@ export function memoryKernel({surface, scene, delay = 20, reply}) {
       epoch++;
       sent = new Map();
       done = 0;
-      reply({v: 1, k: "scene", epoch, scene: shown()}, []);
-      send(wanted.slice(0, 64).map((tile) => tileOf(surface(at), tile, 3)));
+      reply({v: 1, k: "scene", epoch, scene: current()}, []);
+      send([...wanted, ...shown].slice(0, 64).map((tile) => tileOf(surface(at), tile, 3)));
     },
     stop() {
       if (clock !== null) clearInterval(clock);
