@@ -94,7 +94,9 @@ export class Session {
   /** @param {SessionView} view */
   join(view) {
     this.views.add(view);
-    this.source.open(this.scene?.hash ?? null);
+    // A scene that came with the widget's state is a name only: the kernel must not believe that we have its tiles.
+    const hash = this.scene?.hash ?? null;
+    this.source.open(hash !== null && this.store.holds(hash) ? hash : null);
   }
 
   /** @param {SessionView} view @param {() => boolean} wasRemoved asked two seconds later, if no other view has come */

@@ -166,10 +166,10 @@ export class TileStore {
     return found;
   }
 
-  /** Newest first. @param {string} hash @param {number} field @returns {Tile[]} */
-  all(hash, field) {
-    const prefix = `${hash}/${field}/`;
-    return [...this.tiles].filter(([key]) => key.startsWith(prefix)).map(([, tile]) => tile);
+  /** Whether there is anything of a scene. @param {string} hash */
+  holds(hash) {
+    for (const key of this.tiles.keys()) if (key.startsWith(`${hash}/`)) return true;
+    return false;
   }
 
   /** @param {string} key @param {Tile} tile */

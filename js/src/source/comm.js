@@ -55,6 +55,8 @@ export class CommSource {
   /** @type {string | null} */
   #have = null;
   #open = false;
+  /** The kernel has closed this map: it will not answer a greeting otherwise than before. */
+  #closed = false;
 
   // The newest list, what was last said of it, and the tiles in it that have not come.
   /** @type {Request | null} */
@@ -213,7 +215,11 @@ export class CommSource {
         if (message.k === "error" && message.code === "stale_epoch") return;
       }
       if (message.k === "error" && message.code === "stale_epoch") return this.#greetAgain();
-      if (message.k === "error" && message.code === "closed") this.#become("frozen");
+      if (message.k === "error" && message.code === "closed") {
+        this.#forget();
+        this.#closed = true;
+        this.#become("frozen");
+      }
     }
     this.wiring.onMessage(message);
     this.#schedule();
@@ -226,6 +232,7 @@ export class CommSource {
       this.#seen = 0;
     }
     this.#boot = message.boot;
+    this.#closed = false;
     if (message.scene === null) return this.#become("frozen");
     this.#enter(message.epoch, message.scene.hash);
     this.#become("live");
@@ -274,6 +281,7 @@ export class CommSource {
     const now = performance.now();
     if (!this.#open) return;
     if (!this.#isOpen()) {
+      if (this.#closed) return;
       const due = this.#greeted < HELLO_AT.length ? HELLO_AT[this.#greeted] : Number.POSITIVE_INFINITY;
       const age = now - this.#openedAt;
       if (age >= due || (this.wiring.visible() && now - this.#toldAt >= HELLO_EVERY)) this.#greet();
@@ -294,7 +302,7 @@ export class CommSource {
 
   /** A greeting out of turn, for something that came: not one for each of a flood. */
   #greetAgain() {
-    if (performance.now() - this.#toldAt >= HELLO_AT[1]) this.#greet();
+    if (!this.#closed && performance.now() - this.#toldAt >= HELLO_AT[1]) this.#greet();
   }
 
   #greet() {

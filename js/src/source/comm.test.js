@@ -286,6 +286,15 @@ test("errors come in words, and a stale epoch is nobody's error", () => {
   expect(got.filter((message) => message.k === "error").map((message) => message.text)).toEqual(["No."]);
 });
 
+test("a map that the kernel closed is frozen and greets no more", () => {
+  const {source, of} = live();
+  source.receive({v: 1, k: "error", client: null, code: "closed", text: "Closed.", retry: false}, []);
+  expect(source.state).toBe("frozen");
+  const greeted = of("hello").length;
+  vi.advanceTimersByTime(20_000);
+  expect(of("hello")).toHaveLength(greeted);
+});
+
 test("leaving says so, and coming back greets again", () => {
   const {source, of} = live();
   source.leave(false);
