@@ -95,6 +95,7 @@ class Worker:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._owed = 0.0  # seconds of rest that a running cell is still due
 
     def submit(self, work: Generator[None, None, T], priority: int = CALL) -> Job[T]:
         """Queue a generator; its return value becomes the job's result."""
@@ -126,27 +127,34 @@ class Worker:
 
     def _run(self) -> None:
         self._on_start()
-        owed = 0.0  # seconds of rest that a running cell is still due
-        while True:
+        while self._one_step():
+            pass
+
+    def _one_step(self) -> bool:
+        """Take a step of the most urgent job, waiting for one; False when stopped.
+
+        A function of its own, so that a waiting worker holds on to no job it has finished.
+        """
+        with self._changed:
+            while not self._queue and not self._stopping:
+                self._changed.wait()
+            if self._stopping:
+                self._drain()
+                return False
+            entry = heapq.heappop(self._queue)
+        job = entry[2]
+        start = time.perf_counter()
+        ended = job._step()
+        worked = time.perf_counter() - start
+        if not ended:
             with self._changed:
-                while not self._queue and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    self._drain()
-                    return
-                entry = heapq.heappop(self._queue)
-            job = entry[2]
-            start = time.perf_counter()
-            ended = job._step()
-            worked = time.perf_counter() - start
-            with self._changed:
-                if not ended:
-                    heapq.heappush(self._queue, entry)
-            duty = 1.0 if job.priority == CALL else self._duty()
-            owed = 0.0 if duty >= 1.0 else owed + worked * (1.0 - duty) / duty
-            if owed >= _SHORTEST_PAUSE:
-                self._rest(owed)
-                owed = 0.0
+                heapq.heappush(self._queue, entry)
+        duty = 1.0 if job.priority == CALL else self._duty()
+        self._owed = 0.0 if duty >= 1.0 else self._owed + worked * (1.0 - duty) / duty
+        if self._owed >= _SHORTEST_PAUSE:
+            self._rest(self._owed)
+            self._owed = 0.0
+        return True
 
     def _rest(self, seconds: float) -> None:
         """Leave the processor to the running cell, unless a cell's own call comes in."""

@@ -111,8 +111,11 @@ class Agenda:
         return sum(len(points) for task in self._tasks.values() for _, points in task.pieces)
 
     def in_view(self) -> list[TileAddress]:
-        """The wanted tiles that some page shows, best first."""
-        return [address for address, in_view in self._merged().items() if in_view]
+        """The tiles that some page shows, wanted or complete, best first."""
+        tiles = self._merged()
+        for want, _ in self.wants.values():
+            tiles.update((address, True) for address in want.shown)
+        return [address for address, in_view in tiles.items() if in_view]
 
     def _plan(self) -> None:
         old, self._tasks = self._tasks, {}

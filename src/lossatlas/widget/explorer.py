@@ -54,15 +54,17 @@ class Explorer(anywidget.AnyWidget):
     renderer = traitlets.Enum(["auto", "webgl2", "cpu"], "auto").tag(sync=True)
     height = traitlets.Int(480, min=120, max=4000).tag(sync=True)
 
+    # On the class, since a widget closes itself even when it could not be made.
+    _session: Session | None = None
+    _panel: ipywidgets.Widget | None = None
+
     def __init__(self, landscape: Landscape, **traits: Any) -> None:
         if not isinstance(landscape, Landscape):
             raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
         home = landscape.home
         start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
-        self._session: Session | None = None
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
         self._context = contextvars.copy_context()
-        self._panel: ipywidgets.Widget | None = None
         kernel.answer_where_asked(self.comm)
         self._session = Session(landscape, self._publish, slowed=kernel.busy, on_close=self.close)
         self.on_msg(_weakly(self._on_message))

@@ -65,7 +65,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Want:
-    """The complete list of tiles that a page would like now, best first."""
+    """The complete list of tiles that a page would like now, best first.
+
+    `shown` are those on its screen that lack nothing: they say what to begin with when the plane changes.
+    """
 
     client: str
     epoch: int
@@ -75,6 +78,7 @@ class Want:
     tiles: tuple[TileAddress, ...]
     credit: int
     seen: int
+    shown: tuple[TileAddress, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
     sizes: list[Any] = [raw.get(name) for name in ("span", "width", "height")]
     if not all(_is_finite(size) and size > 0 for size in sizes):
         raise BadRequest(f"want.view has span, width, height {_show(sizes)}. Send finite positive numbers.")
-    view = View(_pair(raw.get("center"), "want.view.center"), *(float(size) for size in sizes))  # type: ignore[arg-type]
+    view = View(_pair(raw.get("center"), "want.view.center"), *(float(size) for size in sizes))
     fields = message.get("fields")
     if (
         not isinstance(fields, Sequence)
@@ -150,18 +154,22 @@ def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
         or not set(map(str, fields)) <= set(scene.fields)
     ):
         raise BadRequest(f"want.fields is {_show(fields)}. Send a list of {', '.join(scene.fields)}.")
-    tiles = message.get("tiles")
-    if not isinstance(tiles, Sequence) or isinstance(tiles, str):
-        raise BadRequest(f"want.tiles is {_show(tiles)}. Send a list of [z, x, y, q].")
-    if len(tiles) > MOST_TILES:
-        raise BadRequest(f"want.tiles holds {len(tiles)} tiles. Send at most {MOST_TILES}, best first.")
     credit = _integer(message, "credit")
     if credit < 0:
         raise BadRequest(f"want.credit is {credit}. Send how many more tiles you accept, 0 or more.")
     return Want(
         client, _integer(message, "epoch"), _integer(message, "rev"), view, tuple(map(str, fields)),
-        tuple(_address(tile, scene) for tile in tiles), credit, _integer(message, "seen"),
+        _tiles(message, "tiles", scene), credit, _integer(message, "seen"), _tiles(message, "shown", scene),
     )  # fmt: skip
+
+
+def _tiles(message: Mapping[str, Any], name: str, scene: Scene) -> tuple[TileAddress, ...]:
+    tiles = message.get(name) if name in message or name == "tiles" else ()
+    if not isinstance(tiles, Sequence) or isinstance(tiles, str):
+        raise BadRequest(f"want.{name} is {_show(tiles)}. Send a list of [z, x, y, q].")
+    if len(tiles) > MOST_TILES:
+        raise BadRequest(f"want.{name} holds {len(tiles)} tiles. Send at most {MOST_TILES}, best first.")
+    return tuple(_address(tile, scene) for tile in tiles)
 
 
 def _address(tile: Any, scene: Scene) -> TileAddress:
@@ -227,12 +235,13 @@ class Bases:
     """
 
     def __init__(self) -> None:
-        self._bases: dict[tuple[int, int, int, int], float] = {}
+        self._bases: dict[tuple[int, ...], float] = {}
 
     def of(self, field: int, item: Pass) -> float:
         """The base for a tile: the first finite value that its block has seen."""
         address = item.address
-        key = (field, address.z, address.x >> _BLOCK, address.y >> _BLOCK)
+        # Half a block off, so that the four tiles at the origin, the most looked at, are of one block.
+        key = (field, address.z, *((i + 2 ** (_BLOCK - 1)) >> _BLOCK for i in (address.x, address.y)))
         if key not in self._bases:
             finite = item.values[np.isfinite(item.values)]
             if not len(finite):
@@ -328,10 +337,10 @@ def _is_finite(value: Any) -> bool:
 
 
 def _integer(message: Mapping[str, Any], name: str) -> int:
-    value = message.get(name)
+    value: Any = message.get(name)
     if not _is_integer(value):
         raise BadRequest(f"{name} is {_show(value)}. Send an integer.")
-    return int(value)  # type: ignore[arg-type]
+    return int(value)
 
 
 def _pair(value: Any, name: str) -> tuple[float, float]:

@@ -10,7 +10,6 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 _log = logging.getLogger("lossatlas")
@@ -57,24 +56,31 @@ class Publisher:
             self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return
-                now = time.monotonic()
-                ready = [pump for pump, due in self._due.items() if due <= now]
-                if not ready:
-                    nearest = min(self._due.values(), default=None)
-                    self._changed.wait(None if nearest is None else nearest - now)
-                    continue
-                for pump in ready:
-                    del self._due[pump]
-            for pump in ready:
-                self._call(pump.pump, pump)
+        while self._one_round():
+            pass
 
-    def _call(self, send: Callable[[], float | None], pump: Pump) -> None:
+    def _one_round(self) -> bool:
+        """Call the pumps that are due, waiting for one; False when stopped.
+
+        A function of its own, so that a waiting publisher holds on to nobody.
+        """
+        with self._changed:
+            if self._stopping:
+                return False
+            now = time.monotonic()
+            ready = [pump for pump, due in self._due.items() if due <= now]
+            for pump in ready:
+                del self._due[pump]
+            if not ready:
+                nearest = min(self._due.values(), default=None)
+                self._changed.wait(None if nearest is None else nearest - now)
+        for pump in ready:
+            self._call(pump)
+        return True
+
+    def _call(self, pump: Pump) -> None:
         try:
-            again = send()
+            again = pump.pump()
         except Exception:  # a comm that breaks must not silence the others
             _log.exception("A map could not send its messages.")
             return

@@ -1,0 +1,98 @@
+"""Which piece of work comes next."""
+
+import dataclasses
+
+import pytest
+
+from lossatlas.geometry import TileAddress
+from lossatlas.widget.agenda import Agenda
+from lossatlas.widget.protocol import View, Want
+from tests.widget.helpers import landscape
+
+VIEW = View((0.0, 0.0), 2.0, 480.0, 480.0)
+
+
+def want(tiles, client="page", view=VIEW, rev=1):
+    addresses = tuple(TileAddress(*tile) for tile in tiles)
+    return Want(client, 1, rev, view, ("loss",), addresses, 64, 0)
+
+
+def exhaust(agenda):
+    """All pieces in order: (tile, number of nodes); every piece is taken for done at once."""
+    order = []
+    while (piece := agenda.next()) is not None:
+        address, points = piece
+        for _ in agenda.landscape.work(points):
+            pass
+        agenda.done(address)
+        order.append((address, len(points)))
+    return order
+
+
+def test_200_lists_leave_one_list_of_work():
+    agenda = Agenda(landscape())
+    for rev in range(200):
+        agenda.want(want([(4, rev, 0)], rev=rev, view=View((rev / 16, 0.0), 2.0, 480.0, 480.0)))
+    assert {address for address, _ in exhaust(agenda)} == {TileAddress(4, 199, 0)}
+
+
+def test_every_tile_gets_its_coarse_passes_before_any_gets_its_fine_ones():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0), (0, -1, 0)]))
+    order = exhaust(agenda)
+    assert [n for _, n in order[:4]] == [9, 9, 16, 16]  # 3 × 3, then what 5 × 5 adds
+    assert [address.x for address, _ in order[:4]] == [0, -1, 0, -1]
+
+
+def test_a_tile_out_of_view_waits_for_those_in_view():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 7, 7), (0, 0, 0)]))
+    order = [address for address, _ in exhaust(agenda)]
+    assert order.index(TileAddress(0, 7, 7)) > max(i for i, address in enumerate(order) if address.x == 0)
+
+
+def test_beyond_the_home_view_only_the_coarse_passes_come_early():
+    agenda = Agenda(landscape())
+    wide = View((0.0, 0.0), 6.0, 480.0, 480.0)
+    agenda.want(want([(0, 1, 0), (0, 0, 0)], view=wide))
+    order = exhaust(agenda)
+    beyond = [i for i, (address, _) in enumerate(order) if address.x == 1]
+    home_done = max(i for i, (address, _) in enumerate(order) if address.x == 0)
+    assert sum(i < home_done for i in beyond) == 2  # 3 × 3 and 5 × 5
+
+
+def test_two_pages_do_not_cancel_each_other():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)], client="one"))
+    agenda.want(want([(0, -1, -1)], client="two"))
+    assert {address for address, _ in exhaust(agenda)} == {TileAddress(0, 0, 0), TileAddress(0, -1, -1)}
+
+
+def test_a_piece_given_up_half_way_is_still_on_the_agenda():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)]))
+    first = agenda.next()
+    agenda.want(want([(0, 0, 0)], rev=2))
+    assert agenda.next() == first
+
+
+def test_a_tile_that_fails_is_left_out():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)]))
+    agenda.fail(TileAddress(0, 0, 0))
+    agenda.want(want([(0, 0, 0)], rev=2))
+    assert agenda.next() is None
+
+
+def test_a_silent_page_is_forgotten(monkeypatch):
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)]))
+    listed, heard = agenda.wants["page"]
+    agenda.wants["page"] = (listed, heard - 16.0)
+    assert agenda.next() is None
+    assert agenda.queue == 0
+
+
+@pytest.mark.parametrize(("center", "shown"), [((0.0, 0.0), True), ((2.0, 0.0), False), ((1.99, 0.0), True)])
+def test_a_view_shows_the_tiles_it_overlaps(center, shown):
+    assert dataclasses.replace(VIEW, center=center).shows(TileAddress(0, 0, 0)) is shown

@@ -1,0 +1,168 @@
+"""The widget in plain Python: traits, life and death. What needs a page is in tests/browser."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+import torch
+import traitlets
+from torch import nn
+
+import lossatlas as la
+from lossatlas.widget import kernel
+from lossatlas.widget.explorer import Explorer
+from tests.widget.helpers import landscape
+
+
+@pytest.fixture
+def explorer():
+    made = landscape().explore()
+    yield made
+    made.close()
+
+
+def small():
+    torch.manual_seed(0)
+    return (
+        nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)),
+        torch.randn(20, 4),
+        torch.randint(0, 3, (20,)),
+    )
+
+
+def test_explore_makes_a_map_from_a_model_a_loss_and_data():
+    model, x, y = small()
+    explorer = la.explore(
+        model, nn.functional.cross_entropy, (x, y), seed=3, title="mine", extent=(-2, 2, -2, 2)
+    )
+    assert explorer.landscape.plane.recipe["seed"] == 3
+    assert explorer.scene["title"] == "mine"
+    assert explorer.scene["home"] == [-2, 2, -2, 2]
+    assert explorer.view == {"center": [0, 0], "span": 4}
+    explorer.close()
+
+
+def test_explore_takes_an_objective_and_a_plane():
+    model, x, y = small()
+    objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
+    plane = la.Plane.random(objective, seed=9)
+    explorer = la.explore(objective, plane=plane, theme="dark")
+    assert explorer.landscape.plane is plane
+    assert explorer.theme == "dark"
+    explorer.close()
+    with pytest.raises(TypeError, match="already has its loss and data"):
+        la.explore(objective, nn.functional.cross_entropy, (x, y))
+
+
+def test_the_output_carries_a_picture_for_viewers_that_run_no_scripts(explorer):
+    bundle = explorer._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["image/png"].startswith("iVBORw0KGgo")
+
+
+def test_a_landscape_as_the_last_line_shows_an_explorer():
+    bundle = landscape()._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "message"),
+    [
+        ("turn_u", 181, "turn_u is 181. Pass whole degrees from −180 to 180"),
+        ("turn_v", -200, "turn_v is -200"),
+        ("offset", 1.5, "offset is 1.5. Pass a number from −1 to 1"),
+        ("view", {"center": [0, float("nan")], "span": 1}, "finite, span > 0"),
+        ("view", {"center": [0, 0], "span": 0}, "finite, span > 0"),
+        ("view", {"span": 1}, "finite, span > 0"),
+    ],
+)
+def test_a_trait_out_of_range_is_refused_in_words_and_changes_nothing(explorer, trait, value, message):
+    before = getattr(explorer, trait)
+    with pytest.raises(traitlets.TraitError, match=message):
+        setattr(explorer, trait, value)
+    assert getattr(explorer, trait) == before
+
+
+def test_offsets_fall_on_steps_that_recur_exactly(explorer):
+    explorer.offset = 0.3
+    assert explorer.offset == 38 / 128
+
+
+def test_a_turned_trait_turns_the_plane(explorer):
+    session = explorer._session
+    explorer.turn_u = 30
+    limit = threading.Event()
+    for _ in range(200):
+        if session.epoch == 2:
+            break
+        limit.wait(0.02)
+    assert explorer.landscape.scene.at.turn_u == 30
+
+
+def test_the_panel_is_the_same_sliders_linked_both_ways(explorer):
+    panel = explorer.panel
+    assert panel is explorer.panel
+    turn_u, turn_v, offset = panel.children
+    turn_u.value = 12
+    offset.value = 0.5
+    explorer.turn_v = -7
+    assert (explorer.turn_u, explorer.offset, turn_v.value) == (12, 0.5, -7)
+    assert turn_u.description == "turn u towards random 3"
+
+
+def test_a_closed_explorer_says_so():
+    explorer = landscape().explore()
+    explorer.close()
+    with pytest.raises(ValueError, match="was closed. Run its cell again"):
+        explorer.refresh()
+    explorer.close()  # twice is once
+
+
+def test_fifty_explorers_use_the_threads_of_one():
+    first = landscape().explore()
+    first._repr_mimebundle_()
+    threads = threading.active_count()
+    for _ in range(50):
+        explorer = landscape().explore()
+        explorer._repr_mimebundle_()
+        explorer.close()
+    first.close()
+    assert threading.active_count() <= threads
+
+
+def test_a_closed_explorer_lets_go_of_its_landscape():
+    surface = landscape()
+    reference = weakref.ref(surface)
+    explorer = surface.explore()
+    explorer._repr_mimebundle_()
+    explorer.close()
+    del surface
+    for _ in range(50):  # a job under way ends at its next yield
+        gc.collect()
+        if reference() is None:
+            break
+        threading.Event().wait(0.02)
+    assert reference() is None
+
+
+def test_running_a_cell_again_closes_the_explorers_of_its_last_run(monkeypatch):
+    def run(cell, execution):
+        monkeypatch.setattr(kernel, "current_cell", lambda: (cell, execution))
+        return landscape().explore()
+
+    first, beside = run("cell 1", "run 1"), run("cell 1", "run 1")
+    other = run("cell 2", "run 2")
+    again = run("cell 1", "run 3")
+    assert first._session is None
+    assert beside._session is None
+    assert other._session is not None
+    for explorer in (other, again):
+        explorer.close()
+
+
+def test_a_widget_needs_a_landscape():
+    with pytest.raises(TypeError, match="landscape is a int. Pass a lossatlas.Landscape"):
+        Explorer(3)
