@@ -1,0 +1,82 @@
+"""Take the pictures of the explorer, light and dark, in a real JupyterLab; run by `make screenshots`.
+
+The two of the README go to docs/, everything else (widths, states, whole pages) to screenshots/, which git ignores.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.lab import Lab, LabServer, Notebook, launch_chromium  # noqa: E402
+
+DOCS = ROOT / "docs"
+ALL = ROOT / "screenshots"
+
+# What a page of documentation may weigh, in bytes.
+LARGEST = 300_000
+
+WIDTHS = (1100, 700, 420)
+
+
+def main() -> None:
+    DOCS.mkdir(exist_ok=True)
+    ALL.mkdir(exist_ok=True)
+    notebook = json.loads((ROOT / "notebooks" / "quickstart.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"][:2]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = LabServer(Path(folder))
+        lab = Lab(server, launch_chromium(playwright))
+        try:
+            for theme in ("light", "dark"):
+                take(lab, cells, theme)
+        finally:
+            lab.close()
+            server.stop()
+
+
+def take(lab: Lab, cells: list[str], theme: str) -> None:
+    """The explorer of the quickstart in one theme: at several widths, under the pointer, zoomed and turned."""
+    page = lab.open(cells, theme=theme, viewport=(1500, 1100), device_scale_factor=1.5)
+    page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.run_cell(0)
+    page.run_cell(1)
+    page.wait_state("live", 60)
+    widget = page.widget()
+    for width in WIDTHS:
+        widget.evaluate("(w, width) => { w.style.width = width === null ? '' : `${width}px`; }", width)
+        finished(page)
+        widget.screenshot(path=ALL / f"explorer-{theme}-{width}.png")
+        if width == WIDTHS[0]:
+            widget.screenshot(path=DOCS / f"explorer-{theme}.png")
+    widget.evaluate("w => { w.style.width = '1100px'; }")
+    finished(page)
+    box = widget.locator("canvas").first.bounding_box()
+    assert box is not None
+    page.page.mouse.move(box["x"] + 0.62 * box["width"], box["y"] + 0.41 * box["height"])
+    page.page.wait_for_function("() => document.querySelector('.lossatlas').innerText.includes('exact')")
+    page.screenshot(ALL / f"page-{theme}-hover.png")
+    page.eval_widget("w => w.lossatlas.setView({center: [0.1, 0.1], span: 0.4})")
+    finished(page)
+    page.screenshot(ALL / f"page-{theme}-zoom.png")
+    size = (DOCS / f"explorer-{theme}.png").stat().st_size
+    assert size <= LARGEST, f"docs/explorer-{theme}.png has {size} bytes, more than {LARGEST}."
+
+
+def finished(page: Notebook) -> None:
+    """Wait until every node in view is evaluated and the picture stands still."""
+    page.page.wait_for_function(
+        "() => document.querySelector('.lossatlas').lossatlas.stats().complete", timeout=120_000
+    )
+    page.page.wait_for_timeout(400)  # the last blend takes 180 ms
+
+
+if __name__ == "__main__":
+    main()
