@@ -178,15 +178,19 @@ export class MapPane {
     return found ? undrawn(found.value, subject.scale) : null;
   }
 
-  /** Nodes per side of the tile drawn in the middle, 0 when there is none, and its level. */
+  /** Nodes per side of the tile drawn in the middle (0: none), whether its cells' centres came too, and its level. */
   centre() {
     const tile = this.subject && this.viewport && this.#plan.at(this.subject, ...this.viewport.center)?.tile;
-    return {nodes: tile?.data.nodes ?? 0, z: tile?.data.z ?? null};
+    return {nodes: tile?.data.nodes ?? 0, centres: tile?.data.centres != null, z: tile?.data.z ?? null};
   }
 
-  /** Tiles on screen. */
+  /** Tiles on screen, with the nodes per side that are known of each. */
   tiles() {
-    return [...this.#plan.squares.values()].map(({address, to}) => ({...address, key: to.key}));
+    const {hash, field} = this.subject ?? {hash: "", field: ""};
+    return [...this.#plan.squares.values()].map(({address, to}) => {
+      const nodes = this.session.store.get(hash, field, address)?.data.nodes ?? 0;
+      return {...address, nodes, key: to.key};
+    });
   }
 
   /** What this view wants, best first; null while nobody sees it. @returns {import("../session.js").ViewRequest | null} */

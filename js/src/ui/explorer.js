@@ -349,6 +349,7 @@ export class ExplorerView {
           pending: session.source.pending,
           wire: session.source.counts(),
           nodesAtCentre: centre.nodes,
+          centresAtCentre: centre.centres,
           levelAtCentre: centre.z,
           level: pane.level,
           ...this.#count(),
