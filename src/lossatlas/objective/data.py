@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.objective.untouched import random_streams_untouched
+from lossatlas.objective.untouched import seeded
 
 # What a model takes and a loss compares with: a tensor, or a tuple, list or mapping of such.
 Tree = Any
@@ -39,13 +41,14 @@ class Batch:
         return Batch(map_tensors(cut, self.x), map_tensors(cut, self.y), stop - start)
 
     def chunks(self, rows: int) -> list[Batch]:
-        """The batch in pieces of at most `rows` samples."""
-        if rows >= self.size:
-            return [self]
-        return [self.rows(start, min(start + rows, self.size)) for start in range(0, self.size, rows)]
+        """The batch in pieces of at most `rows` samples, all of one size or one more."""
+        # Evenly, so that no single sample is left over: `output.squeeze()` would lose its first dimension.
+        count = math.ceil(self.size / rows)
+        bounds = [self.size * index // count for index in range(count + 1)]
+        return [self] if count == 1 else [self.rows(*pair) for pair in itertools.pairwise(bounds)]
 
 
-def map_tensors(f: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
+def map_tensors(f: Callable[[Tensor], Any], tree: Tree) -> Tree:
     """Apply f to every tensor of a tree; anything else stays as it is."""
     if isinstance(tree, Tensor):
         return f(tree)
@@ -68,11 +71,17 @@ def tensors_of(tree: Tree) -> Iterator[Tensor]:
             yield from tensors_of(value)
 
 
+class Resident(list[Batch]):
+    """Batches that were read before."""
+
+
 def read(data: Any, *, device: torch.device, dtype: torch.dtype) -> list[Batch]:
     """Read the user's data once into batches on `device`, floating tensors in `dtype`.
 
     Raises TypeError for a form that is none of the accepted ones and ValueError for data that do not fit together.
     """
+    if isinstance(data, Resident):
+        return data
     return [_batch(pair, index, device, dtype) for index, pair in enumerate(_pairs(data))]
 
 
@@ -99,6 +108,11 @@ def chunk_rows(batch: Batch) -> int:
     return max(_CHUNK_ROWS, _CHUNK_BYTES // max(1, sample))
 
 
+def shape_of(batch: Batch) -> Any:
+    """Keys, order and shapes of a batch, as JSON values."""
+    return [map_tensors(lambda tensor: list(tensor.shape), tree) for tree in (batch.x, batch.y)]
+
+
 def _pairs(data: Any) -> Iterable[tuple[Tree, Tree]]:
     if hasattr(data, "__next__"):
         raise TypeError(
@@ -111,9 +125,7 @@ def _pairs(data: Any) -> Iterable[tuple[Tree, Tree]]:
         if len(data) != 2:
             raise ValueError(f"data is a tuple of {len(data)}. Pass {_FORMS}.")
         return [tuple(data)]
-    # Opening a DataLoader draws from the global generator, even without shuffling.
-    with random_streams_untouched():
-        pairs = list(data)
+    pairs = data if isinstance(data, list) else _read_once(data)
     if not pairs:
         raise ValueError("data is empty: there is no batch. Pass at least one sample.")
     for index, pair in enumerate(pairs):
@@ -121,6 +133,21 @@ def _pairs(data: Any) -> Iterable[tuple[Tree, Tree]]:
             what = f"a {type(pair).__name__}" + (f" of {len(pair)}" if hasattr(pair, "__len__") else "")
             raise TypeError(f"Batch {index} of data is {what}. Pass {_FORMS}.")
     return pairs
+
+
+def _read_once(loader: Iterable[Any]) -> list[Any]:
+    """All batches of a loader: shuffled and augmented the same way every time, and the user's streams as before."""
+    own = [getattr(part, "generator", None) for part in (loader, getattr(loader, "sampler", None))]
+    generators = [(g, g.get_state()) for g in own if isinstance(g, torch.Generator)]
+    try:
+        # Opening a DataLoader draws from the global generator, even without shuffling.
+        with seeded(0):
+            for generator, _ in generators:
+                generator.manual_seed(0)
+            return list(loader)
+    finally:
+        for generator, state in generators:
+            generator.set_state(state)
 
 
 def _is_array(value: Any) -> bool:
@@ -169,12 +196,13 @@ def _resident(tree: Tree, name: str, device: torch.device, dtype: torch.dtype) -
 def _as_tensors(tree: Tree, name: str) -> Tree:
     if isinstance(tree, Mapping):
         return {key: _as_tensors(value, f"{name}[{key!r}]") for key, value in tree.items()}
-    if isinstance(tree, tuple):
+    # A DataLoader makes lists of the tuples of its data set; a list of numbers is an array.
+    if isinstance(tree, tuple) or (isinstance(tree, list) and any(map(_is_array, tree))):
         return tuple(_as_tensors(value, f"{name}[{index}]") for index, value in enumerate(tree))
-    if isinstance(tree, np.ndarray | list | np.generic | int | float):
+    if isinstance(tree, list | int | float) or (hasattr(tree, "__array__") and not isinstance(tree, Tensor)):
         try:
-            array = np.asarray(tree)
-            return torch.as_tensor(array if array.dtype != np.uint16 else array.astype(np.int32))
+            array = np.require(np.asarray(tree), requirements=("C", "W"))
+            return torch.from_numpy(array if array.dtype != np.uint16 else array.astype(np.int32))
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"{name} cannot be made a tensor: {error}. Pass numbers of one kind.") from error
     return tree

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+#: The target that torch's losses leave out by default.
+IGNORED = -100
+
 Metric = Callable[[Any, Any], Any]  # (output, y) -> scalar mean over the batch
 
 
@@ -41,23 +44,29 @@ def resolve_fields(
 
 
 def accuracy(output: Any, y: Any) -> Tensor:
-    """The share of samples whose largest output, along dimension 1, is the target class."""
+    """The share of targets that are the index of the largest output along dimension 1; −100 is no target."""
     if (
         not isinstance(output, Tensor)
         or not isinstance(y, Tensor)
         or y.is_floating_point()
         or output.dim() < 2
+        or output.shape[:1] + output.shape[2:] != y.shape
     ):
         raise TypeError(
-            "The field 'accuracy' needs outputs of shape (n, classes, …) and integer targets. "
-            "Pass {'accuracy': fn(output, y)} for another kind."
+            "The field 'accuracy' needs outputs of shape (n, classes, …) and integer targets (n, …), not "
+            f"{_shown(output)} and {_shown(y)}. Pass {{'accuracy': fn(output, y)}} for another kind."
         )
-    return (output.argmax(dim=1) == y).to(torch.float64).mean()
+    counts = y != IGNORED
+    return (output.argmax(dim=1) == y)[counts].to(torch.float64).mean()
 
 
 def error(output: Any, y: Any) -> Tensor:
     """One minus the accuracy."""
     return 1.0 - accuracy(output, y)
+
+
+def _shown(value: Any) -> str:
+    return f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 _KNOWN: dict[str, Metric] = {"accuracy": accuracy, "error": error}

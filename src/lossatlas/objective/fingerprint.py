@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import hashlib
 import json
+import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+_SCALAR = (int, float, complex, str, bytes, type(None))
+
+# What every module has: the rest of its attributes are the user's, and may change what it computes.
+_MODULE_KEYS = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
 
 
 def digest(parts: Iterable[Any]) -> str:
@@ -27,19 +35,109 @@ def digest(parts: Iterable[Any]) -> str:
     return sha.hexdigest()[:16]
 
 
-def name_of(function: Callable[..., Any]) -> str:
-    """A name of a callable that is the same in every process: module, name, and its code where it has one."""
-    if isinstance(function, functools.partial):
-        return f"partial({name_of(function.func)}, {function.args!r}, {sorted(function.keywords.items())!r})"
-    if isinstance(function, nn.Module):
-        return repr(function)
-    owner = function if hasattr(function, "__qualname__") else type(function)
-    name = f"{owner.__module__}.{owner.__qualname__}"
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return name
-    constants = [c for c in code.co_consts if isinstance(c, int | float | str | bool | type(None))]
-    return f"{name}:{hashlib.sha256(code.co_code + repr(constants).encode()).hexdigest()[:8]}"
+def code_of(thing: Any, *, tensors: bool = True) -> str:
+    """16 hexadecimal digits over what a function or module computes; `tensors`: a module's parameters and buffers too.
+
+    Its code and the code that it calls in the same module, defaults, and the numbers, tensors and functions that it
+    closes over or finds among its globals: two lambdas of one line are told apart. The same in every process; an
+    object of another kind is known by its type and its plain attributes.
+    """
+    return digest(_describe(thing, {}, tensors=tensors))
+
+
+def _describe(value: Any, seen: dict[int, Any], *, tensors: bool = True) -> Iterator[Any]:
+    if isinstance(value, _SCALAR):
+        yield repr(value)
+        return
+    if isinstance(value, Tensor):
+        yield value
+        return
+    if isinstance(value, np.ndarray | np.generic):
+        yield f"{value.dtype}{value.shape}" + hashlib.sha256(value.tobytes()).hexdigest()
+        return
+    if id(value) in seen:
+        yield "again"
+        return
+    seen[id(value)] = value  # held, so that no other object gets its id
+    if isinstance(value, nn.Module):
+        yield from _describe_module(value, seen, tensors)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _describe(item, seen)
+    elif isinstance(value, tuple | list):
+        yield len(value)
+        for item in value:
+            yield from _describe(item, seen)
+    elif isinstance(value, set | frozenset):
+        yield sorted(map(repr, value))
+    elif isinstance(value, functools.partial):
+        for part in (value.func, value.args, value.keywords):
+            yield from _describe(part, seen)
+    elif isinstance(value, types.MethodType):
+        yield from _describe(value.__func__, seen)
+        yield from _describe(value.__self__, seen)
+    elif isinstance(value, types.FunctionType):
+        yield from _describe_function(value, seen)
+    elif isinstance(value, types.CodeType):
+        yield [value.co_code.hex(), value.co_names]
+        yield from _describe(value.co_consts, seen)
+    else:
+        yield _name(value)
+        if not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+            plain = {
+                k: v for k, v in getattr(value, "__dict__", {}).items() if isinstance(v, (*_SCALAR, Tensor))
+            }
+            yield from _describe(plain, seen)
+
+
+def _describe_function(function: types.FunctionType, seen: dict[int, Any]) -> Iterator[Any]:
+    yield _name(function)
+    if _is_library(function):
+        return
+    yield from _describe(function.__code__, seen)
+    yield from _describe([function.__defaults__, function.__kwdefaults__], seen)
+    for cell in function.__closure__ or ():
+        try:
+            yield from _describe(cell.cell_contents, seen)
+        except ValueError:  # a name that is not bound yet
+            yield "empty"
+    for name in sorted(_names(function.__code__)):
+        if name in function.__globals__ and not hasattr(builtins, name):
+            yield from _describe(function.__globals__[name], seen)
+
+
+def _describe_module(module: nn.Module, seen: dict[int, Any], tensors: bool) -> Iterator[Any]:
+    for name, part in module.named_modules():
+        yield [name, _name(type(part))]
+        for kind in type(part).__mro__:
+            if not _is_library(kind):
+                for member in vars(kind).values():
+                    function = getattr(member, "__func__", member)  # of a static or class method
+                    if isinstance(function, (types.FunctionType, *_SCALAR)):
+                        yield from _describe(function, seen)
+        own = {key: value for key, value in vars(part).items() if key not in _MODULE_KEYS}
+        for mapping in (own, part._forward_pre_hooks, part._forward_hooks):
+            yield from _describe(list(mapping.items()) if mapping is own else list(mapping.values()), seen)
+    if tensors:
+        yield from module.parameters()
+        yield from module.buffers()
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _name(thing: Any) -> str:
+    if isinstance(thing, types.ModuleType):
+        return thing.__name__
+    owner = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{getattr(owner, '__module__', '')}.{owner.__qualname__}"
+
+
+def _is_library(thing: Any) -> bool:
+    return (getattr(thing, "__module__", None) or "builtins").split(".")[0] in ("torch", "numpy", "builtins")
 
 
 class Watch:
@@ -58,4 +156,8 @@ class Watch:
 
 def _versions(module: nn.Module) -> list[tuple[str, int, int]]:
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    return [(name, tensor.data_ptr(), tensor._version) for name, tensor in tensors]
+    # A tensor made in inference mode counts no versions.
+    return [
+        (name, tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version)
+        for name, tensor in tensors
+    ]

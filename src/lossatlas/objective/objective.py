@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,20 +16,12 @@ from torch import Tensor, nn
 from lossatlas import jobs
 from lossatlas.objective import data as _data
 from lossatlas.objective import probes
-from lossatlas.objective.data import Batch
 from lossatlas.objective.fields import resolve_fields
-from lossatlas.objective.fingerprint import Watch, digest, name_of
+from lossatlas.objective.fingerprint import Watch, code_of, digest
 from lossatlas.objective.parameters import ParameterSpace, trainable
-from lossatlas.objective.replica import FunctionReplica, Measure, ModelReplica, Replica, call_model, number
+from lossatlas.objective.replica import FunctionReplica, Measure, ModelReplica, Replica, number
+from lossatlas.objective.settle import Weight, first_look, in_words, mean_of, weighing
 from lossatlas.objective.untouched import random_streams_untouched
-
-Weight = Literal["samples", "tokens"] | Callable[[Batch], float]
-
-
-_KEPT_WHOLE = (
-    "The loss of a batch is not the mean of its parts (class weights, a contrastive loss, batch statistics?): "
-    "your batches are kept whole and in order."
-)
 
 
 def _one_thread_each() -> None:
@@ -63,6 +54,7 @@ class Objective:
     Raises TypeError or ValueError for input that cannot be measured and EvaluationError when the model raises.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: nn.Module,
@@ -76,53 +68,55 @@ class Objective:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        _check_model(model)
+        _check_model(model, dtype)
         if not callable(loss_fn):
             raise TypeError(
                 f"loss_fn is a {type(loss_fn).__name__}, not callable. Pass a function loss_fn(output, y)."
             )
         if reduction not in (None, "mean", "sum"):
             raise ValueError(f'reduction is {reduction!r}. Pass "mean", "sum" or None to find out.')
+        if separable not in (True, False, "auto"):
+            raise ValueError(f'separable is {separable!r}. Pass True, False or "auto" to find out.')
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise TypeError(f"dtype is {dtype!r}. Pass a floating one, as in dtype=torch.float64.")
         names, metrics = resolve_fields(fields)
+        weigh = weighing(weight)
         own = _copy_of(model, dtype, device)
         space = ParameterSpace.of_module(own)
         origin = trainable(own)[0][1]
         dtype, device = dtype or origin.dtype, origin.device
+        if isinstance(loss_fn, nn.Module):  # class weights, a running temperature: a copy, as of the model
+            loss_fn = _copy_of(loss_fn, dtype, device, mode=loss_fn.training)
+        self._identity: tuple[Any, ...] = (
+            "model", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(loss_fn), list(names),
+            [code_of(metric) for metric in metrics], weight if isinstance(weight, str) else code_of(weight),
+            reduction, str(dtype),
+        )  # fmt: skip
         batches = _data.read(data, device=device, dtype=dtype)
         merged = _data.merge(batches)
-        probe = probes.probe_of(merged[0])
-        measure = Measure(_mean_of(loss_fn), metrics, _weighing(weight), differentiates=False)
+        measure = Measure(mean_of(loss_fn), metrics, weigh, differentiates=False)
         replica = ModelReplica(own, space, batches, measure, dtype)
-        replica, notes = _settle(replica, loss_fn, probe, reduction)
-        if separable == "auto":
-            with random_streams_untouched():
-                separable = probes.separable(
-                    lambda batch: replica.step(batch)[0],
-                    replica.measure.weight,
-                    probe,
-                    torch.finfo(dtype).eps,
-                )
-            if not separable:
-                notes = (*notes, _KEPT_WHOLE)
-        if separable:
-            replica.chunks = [chunk for batch in merged for chunk in batch.chunks(_data.chunk_rows(batch))]
+        probe, whole = probes.probe_of(merged[0]), batches[0]
+        # By the evaluator's one thread: several collapse where another process wants a core.
+        replica, found, notes = jobs.call(
+            first_look(replica, loss_fn, merged, probe, whole, separable, reduction)
+        )
+        if found:
+            replica.hold([chunk for batch in merged for chunk in batch.chunks(_data.chunk_rows(batch))])
         self.notes: tuple[str, ...] = notes
-        self.separable = bool(separable)
+        self.separable = found
         self.fields = names
         self.samples = sum(batch.size for batch in batches)
         self.title = f"{type(model).__name__} · {space.size} parameters"
         self._init(replica, space, dtype, device)
         self._watch: Watch | None = Watch(model)
         self._again: Callable[[], Objective] | None = _again(
-            model, loss_fn, data,
+            model, loss_fn, _data.Resident(merged if found else batches),
             fields=fields, weight=weight, separable=separable, reduction=reduction, dtype=dtype, device=device,
-        )  # fmt: skip
-        self._identity: tuple[Any, ...] = (
-            "model", repr(model), [entry.name for entry in space], name_of(loss_fn), list(names),
-            weight if isinstance(weight, str) else name_of(weight), self.separable, reduction, str(dtype),
         )  # fmt: skip
 
     @classmethod
+    @torch.inference_mode(False)
     def from_function(cls, f: Callable[[Tensor], Tensor], theta0: Tensor) -> Objective:
         """The objective of a plain function f: (P,) tensor -> scalar tensor, with its origin at theta0.
 
@@ -130,27 +124,26 @@ class Objective:
         """
         if not callable(f):
             raise TypeError(f"f is a {type(f).__name__}, not callable. Pass a function of a (P,) tensor.")
-        theta = torch.as_tensor(theta0)
+        try:
+            theta = torch.as_tensor(theta0)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(
+                f"theta0 is a {type(theta0).__name__}. Pass a floating tensor of length P."
+            ) from error
         if theta.dim() != 1 or not theta.numel() or not theta.is_floating_point():
             raise ValueError(
                 f"theta0 has shape {tuple(theta.shape)} and dtype {theta.dtype}. Pass a floating vector of length P ≥ 1."
             )
         _check_finite("theta0", theta)
         theta = theta.detach().clone()
-        value = _in_words(lambda: _either_mode(f, theta), "at theta0", None)
-        if not isinstance(value, Tensor | int | float) or (isinstance(value, Tensor) and value.numel() != 1):
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"f returned {shape}, not a scalar. Return a tensor of one element.")
-        differentiates = probes.needs_autograd(lambda: f(theta.clone()))
-        replica = FunctionReplica(f, theta, differentiates)
-        probes.check_deterministic(lambda: number(_either_mode(f, theta)))
+        replica = FunctionReplica(f, theta, jobs.call(_look_at(f, theta)))
         self = cls.__new__(cls)
         self.notes = ()
         self.separable, self.fields, self.samples = False, ("loss",), 1
         self.title = f"{getattr(f, '__name__', type(f).__name__)} · {theta.numel()} parameters"
         self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), theta.dtype, theta.device)
         self._watch, self._again = None, None
-        self._identity = ("function", name_of(f), str(theta.dtype))
+        self._identity = ("function", code_of(f), str(theta.dtype))
         return self
 
     def _init(
@@ -184,8 +177,14 @@ class Objective:
                 parts += [*replica.module.buffers()]
                 names = {entry.name for entry in self.parameters}
                 parts += [p for name, p in replica.module.named_parameters() if name not in names]
+                parts.append(self.separable)
                 for chunk in replica.chunks:
-                    parts += [chunk.size, *_data.tensors_of(chunk.x), *_data.tensors_of(chunk.y)]
+                    parts += [
+                        chunk.size,
+                        _data.shape_of(chunk),
+                        *_data.tensors_of(chunk.x),
+                        *_data.tensors_of(chunk.y),
+                    ]
             self._hash = digest(parts)
         return self._hash
 
@@ -261,26 +260,23 @@ class Objective:
         return f"Objective({self.title}, {self.samples} samples, fields {', '.join(self.fields)})"
 
 
-def _settle(
-    replica: ModelReplica, loss_fn: Callable[[Any, Any], Any], probe: Batch, reduction: str | None
-) -> tuple[ModelReplica, tuple[str, ...]]:
-    """Run the model on a first batch and settle how it is measured: with autograd or without, a mean or a sum."""
-
-    def once() -> Any:
-        return loss_fn(call_model(replica.module, probe.x), probe.y)
-
-    differentiates = _in_words(lambda: probes.needs_autograd(once), "on a first batch", probe)
-    measure = dataclasses.replace(replica.measure, differentiates=differentiates)
-    replica = replica.measuring(measure)
-    with random_streams_untouched(), torch.enable_grad() if differentiates else torch.no_grad():
-        probes.check_loss(_in_words(once, "on a first batch", probe), probe.size)
-    probes.check_deterministic(lambda: _in_words(lambda: replica.step(probe), "on a first batch", probe)[0])
-    with random_streams_untouched():
-        kind = probes.reduction_of(lambda batch: replica.step(batch)[0], probe, reduction)
-    if kind == "mean":
-        return replica, ()
-    total = dataclasses.replace(measure, loss=lambda output, batch: measure.loss(output, batch) / batch.size)
-    return replica.measuring(total), ("The loss is a sum over samples: it is divided by their number.",)
+def _look_at(f: Callable[[Tensor], Any], theta: Tensor) -> Generator[None, None, bool]:
+    """Check that f is a function of theta alone with a scalar value; returns whether it differentiates inside."""
+    yield from ()
+    with probes.checking_determinism():
+        differentiates: bool = in_words(
+            lambda: probes.needs_autograd(lambda: f(theta.clone())), "at theta0", None
+        )
+        with torch.enable_grad() if differentiates else torch.no_grad():
+            value = in_words(lambda: f(theta.clone()), "at theta0", None)
+            if not isinstance(value, Tensor | int | float) or (
+                isinstance(value, Tensor) and value.numel() != 1
+            ):
+                tensor = isinstance(value, Tensor)
+                what = f"a tensor of shape {tuple(value.shape)}" if tensor else f"a {type(value).__name__}"
+                raise ValueError(f"f returned {what}, not a scalar. Return a tensor of one element.")
+            probes.check_deterministic(lambda: number(f(theta.clone())))
+    return differentiates
 
 
 def _again(model: nn.Module, loss_fn: Any, data: Any, **options: Any) -> Callable[[], Objective]:
@@ -298,25 +294,7 @@ def _again(model: nn.Module, loss_fn: Any, data: Any, **options: Any) -> Callabl
     return make
 
 
-def _mean_of(loss_fn: Callable[[Any, Any], Any]) -> Callable[[Any, Batch], Any]:
-    def mean(output: Any, batch: Batch) -> Any:
-        value = loss_fn(output, batch.y)
-        return value.mean() if isinstance(value, Tensor) and value.dim() else value
-
-    return mean
-
-
-def _weighing(weight: Weight) -> Callable[[Batch], float]:
-    if weight == "samples":
-        return lambda batch: float(batch.size)
-    if weight == "tokens":
-        return probes.tokens
-    if callable(weight):
-        return lambda batch: float(weight(batch))
-    raise ValueError(f'weight is {weight!r}. Pass "samples", "tokens" or a function of a batch.')
-
-
-def _check_model(model: Any) -> None:
+def _check_model(model: Any, dtype: torch.dtype | None) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model is a {type(model).__name__}, not a torch.nn.Module. "
@@ -328,6 +306,10 @@ def _check_model(model: Any) -> None:
             f"{type(model).__name__} has no trainable parameters. Set requires_grad on those that the map may move."
         )
     for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(
+                f"The parameter {name!r} has no shape yet. Run the model on one batch, so that its lazy layers are made."
+            )
         if parameter.is_complex():
             raise ValueError(
                 f"The parameter {name!r} is complex ({parameter.dtype}). Store it as two real tensors."
@@ -336,7 +318,15 @@ def _check_model(model: Any) -> None:
             raise ValueError(
                 f"The parameter {name!r} is on the meta device and has no values. Load the weights first."
             )
-        _check_finite(f"The parameter {name!r}", parameter)
+        # A frozen mask may well hold −inf.
+        if parameter.requires_grad or parameter.isnan().any():
+            _check_finite(f"The parameter {name!r}", parameter)
+    kinds = sorted({str(parameter.dtype) for _, parameter in named})
+    if len(kinds) > 1 and dtype is None:
+        raise ValueError(
+            f"The trainable parameters are of several dtypes, {' and '.join(kinds)}. Pass one for the copy to be "
+            "measured in, as in dtype=torch.float32."
+        )
 
 
 def _check_finite(what: str, tensor: Tensor) -> None:
@@ -348,26 +338,23 @@ def _check_finite(what: str, tensor: Tensor) -> None:
         )
 
 
-def _copy_of(model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None) -> nn.Module:
-    with random_streams_untouched():
+def _copy_of(
+    model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None, *, mode: bool = False
+) -> nn.Module:
+    # Copying draws nothing, unless a module copies itself in its own way, by making a new one.
+    itself = any(hasattr(type(part), "__deepcopy__") for part in model.modules())
+    with random_streams_untouched() if itself else contextlib.nullcontext():
         try:
             own = copy.deepcopy(model)
         except Exception as error:
             raise ValueError(
-                f"{type(model).__name__} cannot be copied: {error} The engine works on a copy, so that yours is never "
-                "touched: make copy.deepcopy(model) work."
+                f"{type(model).__name__} cannot be copied: {str(error).rstrip('.')}. The engine works on a copy, so that "
+                "yours is never touched: make copy.deepcopy(model) work."
             ) from error
-    own.eval()
+    own.train(mode)
     if dtype is not None or device is not None:
         own.to(device=device, dtype=dtype)
     return own
-
-
-def _in_words(f: Callable[[], Any], where: str, batch: Batch | None) -> Any:
-    try:
-        return f()
-    except Exception as error:
-        raise probes.raised(error, where, batch) from error
 
 
 def _words(work: Generator[None, None, Any], where: str, replica: Any) -> Generator[None, None, Any]:
@@ -377,10 +364,4 @@ def _words(work: Generator[None, None, Any], where: str, replica: Any) -> Genera
     except GeneratorExit:
         raise
     except Exception as error:
-        chunks = getattr(replica, "chunks", None)
-        raise probes.raised(error, where, chunks[0] if chunks else None) from error
-
-
-def _either_mode(f: Callable[[Tensor], Any], theta: Tensor) -> Any:
-    with torch.enable_grad():
-        return f(theta.clone().requires_grad_(True))
+        raise probes.raised(error, where, getattr(replica, "chunk", None)) from error

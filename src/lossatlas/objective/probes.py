@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lossatlas.objective.data import Batch, Tree, map_tensors, tensors_of
 from lossatlas.objective.errors import EvaluationError
-from lossatlas.objective.untouched import random_state, random_streams_untouched
+from lossatlas.objective.fields import IGNORED
+from lossatlas.objective.parameters import ParameterSpace
+from lossatlas.objective.untouched import LOOKS, DrewRandomNumbers, no_draws, other_states
 
 # A probe must be cheap beside a single evaluation, and large enough to hold several classes.
 _PROBE_ROWS = 256
 
 
 def probe_of(batch: Batch) -> Batch:
-    """A few hundred samples spread over the whole batch, because data are often sorted by class."""
+    """A few hundred samples drawn from the whole batch, because data are often sorted, or periodic, by class."""
     if batch.size <= _PROBE_ROWS:
         return batch
-    rows = torch.linspace(0, batch.size - 1, _PROBE_ROWS).round().long()
+    drawn = np.random.default_rng(0).choice(batch.size, _PROBE_ROWS, replace=False)
+    rows = torch.from_numpy(np.sort(drawn))
 
     def pick(tensor: Tensor) -> Tensor:
         return tensor[rows.to(tensor.device)] if tensor.dim() and tensor.shape[0] == batch.size else tensor
 
     return Batch(map_tensors(pick, batch.x), map_tensors(pick, batch.y), _PROBE_ROWS)
+
+
+def telling_points(theta: Tensor, space: ParameterSpace) -> Iterator[Tensor]:
+    """Places to look at the loss from, θ itself last: at a trained θ a loss near zero tells little about its kind.
+
+    Each tensor is moved by Gaussian noise of half, then of a twentieth of its root mean square.
+    """
+    noise = torch.randn(
+        space.size, generator=torch.Generator("cpu").manual_seed(0), device="cpu", dtype=torch.float32
+    )
+    noise = noise.to(theta.device, theta.dtype)
+    for entry in space:
+        size = entry.of(theta).square().mean().sqrt()
+        entry.of(noise).mul_(torch.where(size > 0, size, torch.full_like(size, 0.1)))
+    yield from (theta + share * noise for share in (0.5, 0.05, 0.0))
 
 
 def check_loss(value: Any, size: int) -> None:
@@ -45,61 +65,82 @@ def check_loss(value: Any, size: int) -> None:
 
 def needs_autograd(evaluate: Callable[[], Any]) -> bool:
     """Whether a step differentiates inside: it fails without autograd and succeeds with it."""
-    with random_streams_untouched():
+    try:
+        with torch.inference_mode():
+            evaluate()
+        return False
+    except RuntimeError as error:
         try:
-            with torch.inference_mode():
+            with torch.enable_grad():
                 evaluate()
-            return False
-        except RuntimeError as error:
-            try:
-                with torch.enable_grad():
-                    evaluate()
-            except Exception:
-                raise error from None
-            return True
+        except DrewRandomNumbers:
+            raise
+        except Exception:
+            raise error from None
+        return True
+
+
+@contextlib.contextmanager
+def checking_determinism() -> Iterator[None]:
+    """Raise ValueError when what runs inside draws from a global random stream, and leave that stream as it was."""
+    try:
+        with no_draws():
+            yield
+    except DrewRandomNumbers as draw:
+        raise _noisy(f"it draws random numbers ({draw})") from None
 
 
 def check_deterministic(evaluate: Callable[[], float]) -> None:
-    """Raise ValueError when two evaluations differ or draw random numbers: such a loss is no function of θ."""
-    with random_streams_untouched():
-        before = random_state()
-        first = evaluate()
-        drew = random_state() != before
-        second = evaluate()
-    same = first == second or (first != first and second != second)
-    if drew or not same:
-        seen = "it draws random numbers" if drew else f"two evaluations gave {first!r} and {second!r}"
-        raise ValueError(
-            f"The loss is not a function of the parameters alone: {seen} (in evaluation mode). "
-            "Switch the noise off in the model or the loss (dropout by self.training, augmentation before the data)."
-        )
+    """Raise ValueError when two evaluations differ, or draw from NumPy or Python: such a loss is no function of θ."""
+    first, second = evaluate(), evaluate()
+    if not _same(first, second):
+        raise _noisy(f"two evaluations gave {first!r} and {second!r}")
+    for _ in range(LOOKS):
+        before = other_states()
+        evaluate()
+        if other_states() == before:
+            return
+    raise _noisy("it draws random numbers (of NumPy or Python)")
 
 
-def reduction_of(loss: Callable[[Batch], float], batch: Batch, stated: str | None) -> str:
-    """ "mean" or "sum", as stated or as a doubled batch shows: a mean stays, a sum doubles."""
-    if stated is not None:
-        return stated
-    once, twice = loss(batch), loss(_doubled(batch))
-    # A batch whose tensors do not all count samples cannot be doubled faithfully; a mean is what losses are by default.
-    is_sum = abs(twice - 2 * once) < 1e-3 * abs(once) and abs(once) > 0
-    return "sum" if is_sum else "mean"
+def _noisy(seen: str) -> ValueError:
+    return ValueError(
+        f"The loss is not a function of the parameters alone: {seen}, in evaluation mode. "
+        "Switch the noise off in the model or the loss (dropout by self.training, augmentation before the data)."
+    )
+
+
+def reduction_of(loss: Callable[[Batch], float], batch: Batch) -> Literal["mean", "sum"]:
+    """What a doubled batch shows: a mean stays, a sum doubles."""
+    try:
+        once, twice = loss(batch), loss(_doubled(batch))
+    except Exception:  # a model made for one batch size: a mean is what losses are by default
+        return "mean"
+    # A batch whose tensors do not all count samples cannot be doubled faithfully, so the two need not be equal.
+    return "sum" if abs(twice - 2 * once) < 1e-3 * abs(once) else "mean"
 
 
 def separable(
-    loss: Callable[[Batch], float], weight: Callable[[Batch], float], batch: Batch, rounding: float
+    fields: Callable[[Batch], Sequence[float]],
+    weight: Callable[[Batch], float],
+    batch: Batch,
+    rounding: float,
 ) -> bool:
-    """Whether a batch's mean is the weighted mean of its parts', so that data may be cut and joined freely."""
-    if batch.size < 2:
-        # One sample per batch: nothing can be cut, and joining is only safe if a doubled sample says so.
-        return _close(loss(batch), loss(_doubled(batch)), rounding)
-    for cut in {batch.size // 2, max(1, batch.size // 3)}:
-        parts = [batch.rows(0, cut), batch.rows(cut, batch.size)]
-        weights = [weight(part) for part in parts]
-        if not sum(weights):
-            return False
-        joined = sum(w * loss(part) for w, part in zip(weights, parts, strict=True) if w) / sum(weights)
-        if not _close(joined, loss(batch), rounding):
-            return False
+    """Whether each field of a batch is the weighted mean of its parts', so that data may be cut and joined freely."""
+    try:
+        whole = fields(batch)
+        if batch.size < 2:
+            # One sample per batch: nothing can be cut, and joining is only safe if a doubled sample says so.
+            return _close(whole, fields(_doubled(batch)), rounding)
+        # An uneven cut too: halves may happen to hold each class equally often.
+        for cut in sorted({min(2, batch.size - 1), max(1, batch.size // 3), batch.size // 2}):
+            parts = [batch.rows(0, cut), batch.rows(cut, batch.size)]
+            weights = [weight(part) for part in parts]
+            joined = [w * np.array(fields(part)) for w, part in zip(weights, parts, strict=True) if w]
+            if not joined or not _close(np.sum(joined, axis=0) / sum(weights), whole, rounding):
+                return False
+    except Exception:  # a model that cannot do with a part of a batch
+        return False
     return True
 
 
@@ -109,8 +150,9 @@ def raised(error: Exception, where: str, batch: Batch | None) -> EvaluationError
     if batch is not None:
         shown = [f"{name} {_shapes(tree)}" for name, tree in (("x", batch.x), ("y", batch.y))]
         shapes = f" with {', '.join(shown)}"
+    said = str(error).rstrip(". ") or "nothing more"
     return EvaluationError(
-        f"The model or the loss raised {type(error).__name__} {where}{shapes}: {error} "
+        f"The model or the loss raised {type(error).__name__} {where}{shapes}: {said}. "
         "Check that loss_fn(model(x), y) runs on one batch by itself."
     )
 
@@ -123,9 +165,17 @@ def _shapes(tree: Tree) -> str:
     )
 
 
-def _close(a: float, b: float, rounding: float) -> bool:
-    # Means of up to a few hundred samples in another order differ by some tens of roundings.
-    return a == b or abs(a - b) <= 64 * rounding * max(abs(a), abs(b))
+def _close(a: Sequence[float] | np.ndarray, b: Sequence[float], rounding: float) -> bool:
+    # The same sample in a batch of another size, and a sum in another order, differ by some tens of roundings.
+    tolerance = max(256 * rounding, 1e-9)
+    return all(
+        _same(x, y) or abs(x - y) <= tolerance * max(abs(x), abs(y))
+        for x, y in zip(map(float, a), b, strict=True)
+    )
+
+
+def _same(a: float, b: float) -> bool:
+    return a == b or (a != a and b != b)
 
 
 def _doubled(batch: Batch) -> Batch:
@@ -136,10 +186,10 @@ def _doubled(batch: Batch) -> Batch:
 
 
 def tokens(batch: Batch) -> float:
-    """Targets that count: entries of y other than −100, the index that torch's losses ignore by default."""
+    """Targets that count: entries of y other than −100."""
     targets: Sequence[Tensor] = list(tensors_of(batch.y))
     if not targets:
         raise ValueError(
             'weight="tokens" counts the entries of y, but y holds no tensor. Pass weight=fn(batch).'
         )
-    return float((targets[0] != -100).sum())
+    return float((targets[0] != IGNORED).sum())

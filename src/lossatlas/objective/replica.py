@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,7 +75,8 @@ class ModelReplica:
         measure: Measure,
         dtype: torch.dtype,
     ) -> None:
-        self.module, self.space, self.chunks, self.measure = module, space, chunks, measure
+        self.module, self.space, self.measure = module, space, measure
+        self.hold(chunks)
         named = dict(module.named_parameters())
         self.buffer = space.flatten(named, dtype)
         for parameter in named.values():
@@ -84,7 +86,24 @@ class ModelReplica:
             named[entry.name].data = entry.of(self.buffer)
             named[entry.name].requires_grad_(measure.differentiates)
         # A forward pass that writes to a buffer (a counter, running statistics) must not change the next one.
-        self._kept = [(tensor, tensor.clone()) for tensor in module.buffers()]
+        self._kept = [
+            (owner, name, tensor, tensor.clone())
+            for owner in module.modules()
+            for name, tensor in owner._buffers.items()
+            if tensor is not None
+        ]
+
+    def hold(self, chunks: Sequence[Batch]) -> None:
+        """Evaluate on these chunks. Raises ValueError when they have no weight together, or one is negative."""
+        self.chunks = chunks
+        self._weights = [self.measure.weight(chunk) for chunk in chunks]
+        for index, weight in enumerate(self._weights):
+            if not 0 <= weight < float("inf"):
+                raise ValueError(
+                    f"The weight of batch {index} is {weight}. Return a finite number that is not negative."
+                )
+        if not sum(self._weights):
+            raise ValueError("All batches weigh 0, so they have no mean. Give at least one a weight above 0.")
 
     def copy(self) -> ModelReplica:
         """Another replica of the same model, for a job that runs at the same time."""
@@ -97,53 +116,56 @@ class ModelReplica:
     def run(self) -> Generator[None, None, np.ndarray]:
         """Evaluate all fields at the θ in `buffer`, (F,) float64; yields between chunks."""
         total = np.zeros(1 + len(self.measure.others))
-        weights = 0.0
-        for index, chunk in enumerate(self.chunks):
+        for index, (weight, chunk) in enumerate(self._weighted()):
             if index:
                 yield
-            weight = self.measure.weight(chunk)
             total += weight * np.array(self.step(chunk))
-            weights += weight
-        return total / weights
+        return total / sum(self._weights)
+
+    def _weighted(self) -> Iterator[tuple[float, Batch]]:
+        """The chunks that count, with their weights; a chunk without targets has no mean (0 / 0)."""
+        return ((w, chunk) for w, chunk in zip(self._weights, self.chunks, strict=True) if w)
 
     def step(self, chunk: Batch) -> Fields:
         """The mean of each field over one chunk."""
         # Not inference_mode for a step that differentiates inside; autograd is off otherwise: it costs memory and time.
         mode = torch.enable_grad() if self.measure.differentiates else torch.inference_mode()
-        with mode:
+        with self._looking_at(chunk), mode:
             output = call_model(self.module, chunk.x)
             loss = self.measure.loss(output, chunk)
-            values = [number(loss), *(number(other(output, chunk.y)) for other in self.measure.others)]
-        self._restore()
-        return values
+            return [number(loss), *(number(other(output, chunk.y)) for other in self.measure.others)]
 
     def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient of the weighted mean loss at theta, (P,), summed over chunks in float64."""
         total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
-        weights = 0.0
-        for index, chunk in enumerate(self.chunks):
+        for index, (weight, chunk) in enumerate(self._weighted()):
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
-            with torch.enable_grad():
+            with self._looking_at(chunk), torch.enable_grad():
                 output = call_model(self._at(leaf), chunk.x)
                 loss = self.measure.loss(output, chunk)
                 (gradient,) = torch.autograd.grad(loss, leaf)
-            weight = self.measure.weight(chunk)
             total += weight * gradient
-            weights += weight
-            self._restore()
-        return (total / weights).to(theta.dtype)
+        return (total / sum(self._weights)).to(theta.dtype)
 
     def _at(self, leaf: Tensor) -> Callable[..., Any]:
         """The module as a differentiable function of a flat vector."""
         tensors = self.space.unflatten(leaf)
         return lambda *args, **kwargs: torch.func.functional_call(self.module, tensors, args, kwargs)
 
-    def _restore(self) -> None:
-        for tensor, kept in self._kept:
-            if not torch.equal(tensor, kept):
-                tensor.copy_(kept)
+    @contextlib.contextmanager
+    def _looking_at(self, chunk: Batch) -> Iterator[None]:
+        """Note the chunk for whoever asks what went wrong, and put the buffers back, also after an error."""
+        self.chunk = chunk
+        try:
+            yield
+        finally:
+            for owner, name, tensor, kept in self._kept:
+                if not torch.equal(tensor, kept):
+                    tensor.copy_(kept)
+                if owner._buffers.get(name) is not tensor:
+                    owner._buffers[name] = tensor
 
 
 class FunctionReplica:
