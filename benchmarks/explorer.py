@@ -221,24 +221,19 @@ def busy(lab: Lab) -> None:
     """While another cell trains: answers, and what the training keeps of its speed."""
     for kernel in ("python3", "lossatlas-ipykernel-7.3"):
         for net, data in (("small", "(x, y)"), ("cnn", "images")):
-            page = open_digits(
-                lab, kernel=kernel, more=[TRAIN, f"alone = [train({net}, {data}, 5) for _ in range(2)]"]
-            )
-            page.page.evaluate(
-                "() => { document.querySelector('.lossatlas').lossatlas.setView({center: [0, 0], span: 2.9}); }"
-            )
+            alone = f"alone = [train({net}, {data}, 5) for _ in range(2)]"
+            beside = f"print('RATIO', train({net}, {data}, 20) / max(alone))"
+            page = open_digits(lab, kernel=kernel, more=[TRAIN, alone, beside])
+            set_view(page, 0.0, 0.0, 2.9)
             until(page, "s.complete")
             page.run_cell(2)
-            page.page.wait_for_function(
-                "() => document.querySelector('.lossatlas').lossatlas.stats().pending === 0", timeout=60_000
-            )
+            until(page, "s.pending === 0")
             page.run_cell(3)
-            page.set_source(3, f"print('RATIO', train({net}, {data}, 20) / max(alone))")
-            page.run_cell(3, wait=False)
+            page.run_cell(4, wait=False)
             page.page.wait_for_timeout(1000)
             times = page.page.evaluate(WANDER, 16)
-            page.wait_cell(3, timeout=60)
-            ratio = float(page.outputs(3)[-1].split()[-1])
+            page.wait_cell(4, timeout=60)
+            ratio = float(page.outputs(4)[-1].split()[-1])
             for what, values in times.items():
                 show(f"{kernel}, training {net}: {what}", values, "ms, bar p95 1000")
             print(

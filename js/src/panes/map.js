@@ -186,7 +186,7 @@ export class MapPane {
 
   /** Tiles on screen, with the nodes per side that are known of each. */
   tiles() {
-    const {hash, field} = this.subject ?? {hash: "", field: ""};
+    const {hash, field} = this.subject ?? {hash: "", field: 0};
     return [...this.#plan.squares.values()].map(({address, to}) => {
       const nodes = this.session.store.get(hash, field, address)?.data.nodes ?? 0;
       return {...address, nodes, key: to.key};
