@@ -21,8 +21,9 @@ def random_direction(
     whole vector then gets the norm of theta, or 1 where theta is zero.
     """
     key = hashlib.sha256(f"lossatlas direction {seed} {index}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
-    gaussian = torch.randn(space.size, generator=generator, dtype=torch.float32).to(theta.device, theta.dtype)
+    generator = torch.Generator("cpu").manual_seed(int.from_bytes(key[:8], "little") >> 1)
+    drawn = torch.randn(space.size, generator=generator, dtype=torch.float32, device=generator.device)
+    gaussian = drawn.to(theta.device, theta.dtype)
     if not normalize:
         return gaussian
     if has_filters(space):

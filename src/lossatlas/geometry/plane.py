@@ -59,10 +59,11 @@ class Plane:
 
     def __post_init__(self) -> None:
         for name in ("origin", "u", "v"):
-            object.__setattr__(self, name, _vector(name, getattr(self, name), copied=not self._owned))
+            vector = _vector(f"The plane's {name}", getattr(self, name), copied=not self._owned)
+            object.__setattr__(self, name, vector)
         for name in ("u", "v"):
             _check_alike("origin", self.origin, name, getattr(self, name))
-            if not float(getattr(self, name).norm()):
+            if not float(getattr(self, name).to(torch.float64).norm()):
                 raise ValueError(
                     f"The plane's direction {name} is zero: every point along it is the same. Pass a direction that is "
                     "not zero."
@@ -82,8 +83,9 @@ class Plane:
         Raises ValueError when all filters are zero, since the directions then are too.
         """
         _check_objective(objective)
-        if isinstance(seed, bool) or not isinstance(seed, int):
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
             raise TypeError(f"seed is {seed!r}, not an integer. Pass a whole number.")
+        seed = int(seed)
         theta, space = objective.theta, objective.parameters
         u, v = (random_direction(space, theta, seed=seed, index=index) for index in (0, 1))
         if not float(u.norm()):
@@ -93,7 +95,8 @@ class Plane:
             )
         kind = "filter" if has_filters(space) else "model"
         return cls(
-            theta, u, v, ("random 1", "random 2"), {"kind": "random", "seed": seed, "normalize": kind},
+            theta, u, v, ("random 1", "random 2"),
+            {"kind": "random", "seed": seed, "normalize": kind, "theta": digest([theta])},
             normalized=kind == "filter", _owned=True,
         )  # fmt: skip
 
@@ -108,13 +111,19 @@ class Plane:
         return digest([self.recipe] if self.recipe is not None else [self.origin, self.u, self.v])
 
     def at(self, a: float, b: float) -> Tensor:
-        """The parameters at (a, b): (P,). Raises ValueError when a or b is not finite."""
+        """The parameters at (a, b): (P,). Raises ValueError when a or b is not finite or beyond the dtype."""
+        largest = self.reach
         for name, value in (("a", a), ("b", b)):
-            if not math.isfinite(value):
-                raise ValueError(f"{name} is {value}. Pass finite coordinates.")
+            if not abs(value) <= largest:  # NaN neither
+                raise ValueError(f"{name} is {value}. Pass finite coordinates, at most {largest:.2g}.")
         theta = torch.empty_like(self.origin)
         self.write(float(a), float(b), theta)
         return theta
+
+    @property
+    def reach(self) -> float:
+        """The largest coordinate that the dtype of its vectors holds."""
+        return float(torch.finfo(self.origin.dtype).max)
 
     def write(self, a: float, b: float, out: Tensor) -> None:
         """Write θ(a, b) into a (P,) tensor; the one place where the formula stands, so that all agree to the bit."""
@@ -126,9 +135,12 @@ class Plane:
         theta = _vector("theta", theta, copied=False)
         _check_alike("origin", self.origin, "theta", theta, dtype=False)
         away = theta.to(self.origin.device, torch.float64) - self.origin.to(torch.float64)
-        basis = torch.stack([self.u, self.v]).to(torch.float64)
-        a, b = torch.linalg.solve(basis @ basis.T, basis @ away).tolist()
-        return a, b, float((away - a * basis[0] - b * basis[1]).norm())
+        basis = torch.stack([self.u, self.v], dim=1).to(torch.float64)
+        # By QR, and of unit vectors: normal equations would lose half of the digits of nearly parallel directions.
+        lengths = basis.norm(dim=0)
+        q, r = torch.linalg.qr(basis / lengths)
+        at = torch.linalg.solve_triangular(r, (q.T @ away)[:, None], upper=True)[:, 0] / lengths
+        return float(at[0]), float(at[1]), float((away - basis @ at).norm())
 
     def turned(self, objective: Objective, turn_by: Turn) -> Plane:
         """The plane with u, v turned towards, and the origin moved along, three further random directions.
@@ -155,6 +167,8 @@ class Plane:
         return Plane(origin, u, v, (names[0], names[1]), recipe, self.normalized, _owned=True)
 
     def _turned(self, objective: Objective, direction: Tensor, towards: Tensor, degrees: int) -> Tensor:
+        if not degrees:
+            return direction
         if self.normalized:
             return filter_normalize(turn(direction, towards, degrees), objective.theta, objective.parameters)
         scale = float(direction.norm()) / (float(towards.norm()) or 1.0)
@@ -167,18 +181,14 @@ TURNS = ("random 3", "random 4", "random 5")
 
 def _vector(name: str, value: Any, *, copied: bool) -> Tensor:
     if not isinstance(value, Tensor):
-        raise TypeError(f"The plane's {name} is a {type(value).__name__}, not a tensor. Pass a (P,) tensor.")
+        raise TypeError(f"{name} is a {type(value).__name__}, not a tensor. Pass a (P,) tensor.")
     if value.dim() != 1 or not value.numel():
-        raise ValueError(f"The plane's {name} has shape {tuple(value.shape)}. Pass a vector of length P.")
+        raise ValueError(f"{name} has shape {tuple(value.shape)}. Pass a vector of length P.")
     if not value.is_floating_point():
-        raise TypeError(
-            f"The plane's {name} has dtype {value.dtype}. Pass floating numbers, as in {name}.float()."
-        )
+        raise TypeError(f"{name} has dtype {value.dtype}. Pass floating numbers, as in tensor.float().")
     bad = int((~torch.isfinite(value.detach())).sum())
     if bad:
-        raise ValueError(
-            f"The plane's {name} holds {bad} non-finite values among {value.numel()}. Pass finite ones."
-        )
+        raise ValueError(f"{name} holds {bad} non-finite values among {value.numel()}. Pass finite ones.")
     return value.detach().clone() if copied else value.detach()
 
 

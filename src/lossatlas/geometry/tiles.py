@@ -94,7 +94,7 @@ def home_tiles(extent: tuple[float, float, float, float], z: int = 0) -> list[Ti
 
 
 def level_of(extent: tuple[float, float, float, float]) -> int:
-    """The level at which an extent is two tiles wide, or a little more."""
+    """The level at which the longer side of an extent is at least two tiles wide, and less than four."""
     return math.ceil(1 - math.log2(max(extent[1] - extent[0], extent[3] - extent[2])))
 
 
