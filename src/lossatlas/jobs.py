@@ -1,6 +1,6 @@
 """Cancellable work with priorities: a job is a generator that yields between chunks of work.
 
-The worker takes one step of the most urgent job, looks again, takes the next step. So a probe overtakes a map between
+A worker takes one step of the most urgent job, looks again, takes the next step. So a probe overtakes a map between
 two chunks, a cancelled job stops at its next `yield`, and nothing ever waits for a long computation to end by itself.
 """
 
@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import heapq
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -82,79 +83,119 @@ class Job(Generic[T]):
         return True
 
 
+# Priority, order among equals (a job's helpers before itself), a tie-breaker, the job.
+_Entry = tuple[int, float, int, Job[Any]]
+
+
 class Worker:
-    """One thread that runs jobs step by step, the most urgent first and the oldest of equals."""
+    """Threads that run jobs step by step, the most urgent first and the oldest of equals.
+
+    on_start runs on each thread before its first job; duty says which share of the time (0 < share ≤ 1) work may take
+    that no cell waits for. Below 1 a single thread works, and rests the other share.
+    """
 
     def __init__(
-        self, on_start: Callable[[], None] | None = None, duty: Callable[[], float] | None = None
+        self,
+        on_start: Callable[[], None] | None = None,
+        duty: Callable[[], float] | None = None,
+        threads: int = 1,
     ) -> None:
+        self.threads = threads
         self._on_start = on_start or (lambda: None)
         self._duty = duty or (lambda: 1.0)
-        self._queue: list[tuple[int, int, Job[Any]]] = []
+        self._queue: list[_Entry] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._running: list[threading.Thread] = []
+        self._here = threading.local()  # .entry: what this thread is at
         self._stopping = False
         self._owed = 0.0  # seconds of rest that a running cell is still due
 
     def submit(self, work: Generator[None, None, T], priority: int = CALL) -> Job[T]:
         """Queue a generator; its return value becomes the job's result."""
+        return self._submit(work, priority, float(next(self._order)))
+
+    def share(self, work: Callable[[], Generator[None, None, Any]], most: int) -> None:
+        """From within a job: let up to `most` other threads take part in it, each with a generator of its own.
+
+        They are taken before the job that asks, so that it never waits for one that waits for it.
+        """
+        entry: _Entry | None = getattr(self._here, "entry", None)
+        if entry is not None:
+            for _ in range(min(most, self.threads - 1)):
+                self._submit(work(), entry[0], entry[1] - 0.5)
+
+    def _submit(self, work: Generator[None, None, T], priority: int, order: float) -> Job[T]:
         job = Job(work, priority)
         with self._changed:
-            heapq.heappush(self._queue, (priority, next(self._order), job))
-            if self._thread is None or not self._thread.is_alive():
+            heapq.heappush(self._queue, (priority, order, next(self._order), job))
+            if not any(thread.is_alive() for thread in self._running):
                 self._stopping = False
-                self._thread = threading.Thread(target=self._run, name="lossatlas-evaluator", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+                self._running = [
+                    threading.Thread(
+                        target=self._run, args=(i == 0,), name=f"lossatlas-evaluator-{i}", daemon=True
+                    )
+                    for i in range(self.threads)
+                ]
+                for thread in self._running:
+                    thread.start()
+            self._changed.notify_all()
         return job
 
     @property
     def is_current_thread(self) -> bool:
         """Whether the caller already runs on this worker (waiting for another job there would never end)."""
-        return threading.current_thread() is self._thread
+        return threading.current_thread() in self._running
 
     def stop(self) -> None:
-        """Cancel everything and end the thread at its next yield."""
+        """Cancel everything and end the threads at their next yield."""
         with self._changed:
             self._stopping = True
-            for _, _, job in self._queue:
+            for *_, job in self._queue:
                 job.cancel()
-            self._changed.notify()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=2.0)
+            self._changed.notify_all()
+        limit = time.monotonic() + 2.0
+        for thread in self._running:
+            if thread is not threading.current_thread():
+                thread.join(timeout=max(0.0, limit - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, first: bool) -> None:
         self._on_start()
-        while self._one_step():
+        while self._one_step(first):
             pass
 
-    def _one_step(self) -> bool:
+    def _one_step(self, first: bool) -> bool:
         """Take a step of the most urgent job, waiting for one; False when stopped.
 
         A function of its own, so that a waiting worker holds on to no job it has finished.
         """
         with self._changed:
-            while not self._queue and not self._stopping:
-                self._changed.wait()
+            while not self._stopping and not self._may_work(first):
+                # Whether a cell runs is asked now and then: nobody tells.
+                self._changed.wait(0.1 if self._queue else None)
             if self._stopping:
                 self._drain()
                 return False
             entry = heapq.heappop(self._queue)
-        job = entry[2]
+        job = entry[3]
+        self._here.entry = entry
         start = time.perf_counter()
         ended = job._step()
         worked = time.perf_counter() - start
+        self._here.entry = None
         if not ended:
             with self._changed:
                 heapq.heappush(self._queue, entry)
         duty = 1.0 if job.priority == CALL else self._duty()
-        self._owed = 0.0 if duty >= 1.0 else self._owed + worked * (1.0 - duty) / duty
-        if self._owed >= _SHORTEST_PAUSE:
-            self._rest(self._owed)
-            self._owed = 0.0
+        if first:
+            self._owed = 0.0 if duty >= 1.0 else self._owed + worked * (1.0 - duty) / duty
+            if self._owed >= _SHORTEST_PAUSE:
+                self._rest(self._owed)
+                self._owed = 0.0
         return True
+
+    def _may_work(self, first: bool) -> bool:
+        return bool(self._queue) and (first or self._queue[0][0] == CALL or self._duty() >= 1.0)
 
     def _rest(self, seconds: float) -> None:
         """Leave the processor to the running cell, unless a cell's own call comes in."""
@@ -167,7 +208,7 @@ class Worker:
                 self._changed.wait(min(left, 0.1))
 
     def _drain(self) -> None:
-        for _, _, job in self._queue:
+        for *_, job in self._queue:
             job.cancel()
             with contextlib.suppress(Exception):  # a generator that fails while closing has nobody to tell
                 job._step()
@@ -193,9 +234,17 @@ def _on_start() -> None:
         hook()
 
 
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))  # what this process may use, not what the machine has
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 worker = Worker(
     on_start=_on_start,
     duty=lambda: min([hook() for hook in _duty_hooks], default=1.0),
+    threads=_cores(),
 )
 # A daemon thread inside native code while the interpreter goes down can abort the process.
 atexit.register(worker.stop)

@@ -23,16 +23,19 @@ from lossatlas.objective.replica import FunctionReplica, Measure, ModelReplica, 
 from lossatlas.objective.settle import Weight, first_look, in_words, mean_of, weighing
 from lossatlas.objective.untouched import random_streams_untouched
 
+_STARTING = threading.Lock()
+
 
 def _one_thread_each() -> None:
-    """Give the evaluator one intra-op thread without changing what any other thread of the process sees."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Give this evaluator thread one intra-op thread without changing what any other thread of the process sees."""
     # torch keeps the number per thread, but a thread that has not asked yet starts from the last number set by
-    # anyone: a passing thread sets it back.
-    restore = threading.Thread(target=torch.set_num_threads, args=(threads,))
-    restore.start()
-    restore.join()
+    # anyone: a passing thread sets it back before the next evaluator thread asks.
+    with _STARTING:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restore = threading.Thread(target=torch.set_num_threads, args=(threads,))
+        restore.start()
+        restore.join()
 
 
 jobs.on_worker_start(_one_thread_each)

@@ -20,6 +20,7 @@ class NodeStore:
     def __init__(self, fields: int) -> None:
         self._rows: dict[Point, int] = {}
         self._values = np.empty((1024, fields))
+        self._claimed: set[Point] = set()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -38,6 +39,23 @@ class NodeStore:
                 self._values = np.concatenate([self._values, np.empty_like(self._values)])
             self._values[row] = values
             self._rows[point] = row
+
+    def claim(self, point: Point) -> bool:
+        """Take a point in hand; False when somebody has it already."""
+        with self._lock:
+            if point in self._claimed:
+                return False
+            self._claimed.add(point)
+            return True
+
+    def release(self, point: Point) -> None:
+        """Let go of a point."""
+        with self._lock:
+            self._claimed.discard(point)
+
+    def knows(self, points: Iterable[Point]) -> bool:
+        """Whether every point has a value."""
+        return all(point in self._rows for point in points)
 
     def missing(self, points: Iterable[Point]) -> list[Point]:
         """The points that have no value yet, in order, each once."""

@@ -65,18 +65,20 @@ class Tile:
 
 def read_pass(store: NodeStore, address: TileAddress, field: int, rounding: float) -> Pass | None:
     """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two."""
-    for index in reversed(range(len(PASSES))):
-        nodes = PASSES[index]
-        points = grid_points(*address.axes(nodes))
-        if not store.missing(points):
+    points: list[Point] = []
+    nodes = 0
+    for more in PASSES:  # from the coarsest: a tile of which little is known costs little
+        finer = grid_points(*address.axes(more))
+        if not store.knows(finer):
             break
-    else:
+        nodes, points = more, finer
+    if not nodes:
         return None
     values = store.get(points)[:, field].reshape(nodes, nodes)
     centres = None
     if nodes < CELLS + 1:
         middle = grid_points(*address.centres(nodes))
-        if not store.missing(middle):
+        if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
     error, noise = stated_error(values, rounding)
     return Pass(address, values, centres, error, noise)

@@ -17,7 +17,7 @@ from lossatlas.sampling.spline import interpolate
 
 _STATIC = Path(__file__).parent.parent / "static"
 
-# Points per tile side: two tiles make a picture of about 257 pixels.
+# Points per tile side: two tiles make a picture of 257 pixels.
 _SIDE = 129
 
 # From this ratio on a map is drawn in the logarithm, here as in the page.
@@ -70,7 +70,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 6))
         + chunk(b"IEND", b"")
     )
 

@@ -69,7 +69,8 @@ class Session:
         """Act on a message of a page; a bad one is answered with an error and changes nothing."""
         try:
             with self._lock:
-                self._act(protocol.parse(message, self.landscape.scene))
+                if not self.closed:  # every page has been told
+                    self._act(protocol.parse(message, self.landscape.scene))
         except BadRequest as bad:
             _log.warning("A page sent a message that cannot be acted on: %s", bad)
             self._post(protocol.error(bad.code, str(bad), client=bad.client, req=bad.req))
@@ -126,9 +127,6 @@ class Session:
             self._send(*message)
 
     def _act(self, request: protocol.Request) -> None:
-        if self.closed:
-            self._post(protocol.error("closed", "This map was closed. Run its cell again for a new one."))
-            return
         match request:
             case Hello():
                 self._post(protocol.ready(request.client, BOOT, self.epoch, self.landscape.scene))
@@ -206,7 +204,7 @@ class Session:
                     view = self._agenda.in_view() or home_tiles(landscape.home, level_of(landscape.home))
                 for address in view:
                     if landscape.known(address) is None:
-                        yield from self._measured(landscape.work(landscape.missing(address)[0][1]))
+                        yield from landscape.work(landscape.missing(address)[0][1])
             except (EvaluationError, ValueError, MemoryError) as error:
                 self._post(protocol.error(_code(error), str(error)))
                 continue
@@ -232,7 +230,7 @@ class Session:
                     self._wake()
                     return
             address, points = piece
-            work = self._measured(landscape.work(points))
+            work = landscape.work(points)
             whole = False
             try:
                 for _ in work:
@@ -252,11 +250,6 @@ class Session:
                     self._agenda.done(address)
                     self._announce(address)
             self._wake()
-            yield
-
-    def _measured(self, work: Generator[None, None, int]) -> Generator[None, None, None]:
-        for _ in work:
-            self._meter.count()
             yield
 
     def _announce(self, address: TileAddress, *, again: bool = True) -> None:
@@ -315,10 +308,11 @@ class Session:
         state = (
             "paused" if self.paused else "idle" if not working else "slowed" if self._slowed() else "sampling"
         )
-        rate = self._meter.rate if working else None
+        evaluated = self.landscape.evaluated
+        rate = self._meter.rate(evaluated) if working else None
         eta = queue / rate if rate else None
         return protocol.status(
-            self.epoch, state, queue=queue, done=self.landscape.evaluated,
+            self.epoch, state, queue=queue, done=evaluated,
             rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
             model_changed=self.landscape.objective.model_changed,
         )  # fmt: skip
@@ -328,19 +322,19 @@ class _Meter:
     """Nodes per second over about the last second."""
 
     def __init__(self) -> None:
-        self._since, self._count, self._rate = time.monotonic(), 0, 0.0
+        self._since, self._at, self._rate = time.monotonic(), 0, 0.0
 
-    def count(self) -> None:
-        self._count += 1
-        elapsed = time.monotonic() - self._since
-        if elapsed > 1.0:
-            self._rate = self._count / elapsed
-            self._since, self._count = time.monotonic(), 0
-
-    @property
-    def rate(self) -> float | None:
-        elapsed = time.monotonic() - self._since
-        return self._rate or (self._count / elapsed if elapsed > 0.1 and self._count else None)
+    def rate(self, evaluated: int) -> float | None:
+        """The rate, given how many nodes have been evaluated by now; None when there is nothing to go by."""
+        now = time.monotonic()
+        elapsed, count = now - self._since, evaluated - self._at
+        if count < 0 or elapsed > 3.0:  # another plane, or long at rest
+            self._since, self._at, self._rate = now, evaluated, 0.0
+        elif elapsed > 1.0:
+            self._since, self._at, self._rate = now, evaluated, count / elapsed
+        elif not self._rate and elapsed > 0.2:
+            return count / elapsed
+        return self._rate or None
 
 
 def _home_want(landscape: Landscape) -> Want:
