@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
-from lossatlas.geometry import CELLS, TURNS, Plane, TileAddress, Turn
+from lossatlas.geometry import CELLS, TURNS, Plane, TileAddress, Turn, home_tiles, level_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
 from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Tile, grid_points, parts, read_pass
@@ -21,12 +21,13 @@ Extent = tuple[float, float, float, float]  # a0, a1, b0, b1
 HOME: Extent = (-1.0, 1.0, -1.0, 1.0)
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
-_DEEPEST = {torch.float64: 40, torch.float32: 16}
-_DEEPEST_OTHER = 6
+_DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
 _WIDEST = -20
 
-#: Planes whose nodes a family of landscapes remembers, so that turning back is drawn from the store.
+# Planes whose nodes a family of landscapes remembers, so that turning back is drawn from the store; fewer where
+# their vectors are long.
 _REMEMBERED = 64
+_REMEMBERED_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,13 @@ class Landscape:
             )
         self.objective, self.plane = objective, plane
         self.home = check_extent(extent)
+        level = level_of(self.home)
+        if not self.levels[0] <= level <= self.levels[1]:
+            a0, a1, b0, b1 = self.home
+            raise ValueError(
+                f"The home view is {max(a1 - a0, b1 - b0):g} wide, which is level z = {level}. In {objective.dtype} a map "
+                f"reaches from z = {self.levels[0]} to {self.levels[1]}: choose an extent between."
+            )
         self._title = title
         self._turn = Turn()
         self._first = self
@@ -102,7 +110,7 @@ class Landscape:
         column = self._column(field)
         try:
             a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
-        except ValueError as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"a and b cannot be combined: {error}. Pass numbers or arrays of one shape."
             ) from error
@@ -111,6 +119,11 @@ class Landscape:
             if bad:
                 raise ValueError(
                     f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
+                )
+            if values.size and np.abs(values).max() > self.plane.reach:
+                raise ValueError(
+                    f"{name} reaches {np.abs(values).max():g}, beyond {self.plane.origin.dtype}. Stay within "
+                    f"±{self.plane.reach:.2g}."
                 )
         points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
         jobs.call(self._evaluator.evaluate(points))
@@ -141,7 +154,7 @@ class Landscape:
         column = self._column(field)
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
-        if not 0 <= tolerance <= 1:
+        if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
             raise ValueError(f"tolerance is {tolerance!r}. Pass a share of the range from 0 (exact) to 1.")
         self.check_address(address)
         jobs.call(self.work(point for _, points in self.missing(address) for point in points))
@@ -163,10 +176,16 @@ class Landscape:
             )
             other._turn, other._family, other._first = turn, family, self._first
             family[turn] = other
-            while len(family) > _REMEMBERED:
+            while len(family) > self._remembered:
                 del family[next(key for key in family if key not in (Turn(), turn))]
         family[turn] = family.pop(turn)  # the newest last
         return family[turn]
+
+    @property
+    def _remembered(self) -> int:
+        plane = self.plane
+        size = 3 * plane.size * plane.origin.element_size()
+        return min(_REMEMBERED, max(2, _REMEMBERED_BYTES // size))
 
     def renewed(self) -> Landscape:
         """The landscape of the user's model as it is now, on the same plane recipe, from the first plane on.
@@ -193,11 +212,18 @@ class Landscape:
             raise ValueError(f"Tile z={address.z} is finer than {name} can resolve. {cure}")
         if address.z < coarsest:
             raise ValueError(f"Tile z={address.z} is wider than a map can show. Stay at z ≥ {coarsest}.")
+        # Beyond this index neighbouring nodes are one number in the dtype.
+        furthest = int(2 / torch.finfo(self.objective.dtype).eps) // CELLS
+        if not all(-furthest <= index < furthest for index in (address.x, address.y)):
+            raise ValueError(
+                f"{address} lies too far out for {self.objective.dtype} to tell its nodes apart. Stay within "
+                f"±{math.ldexp(furthest, -address.z):g} at z={address.z}."
+            )
 
     @property
     def levels(self) -> tuple[int, int]:
         """The coarsest and the finest level z that mean anything in the objective's dtype."""
-        return _WIDEST, _DEEPEST.get(self.objective.dtype, _DEEPEST_OTHER)
+        return _WIDEST, _DEEPEST.get(self.objective.dtype, 0)
 
     def work(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Evaluate the missing ones of `points`, yielding between chunks; returns how many there were."""
@@ -218,8 +244,6 @@ class Landscape:
 
     def home_pass(self, nodes: int = 3) -> list[Point]:
         """The nodes of a first picture of the home view."""
-        from lossatlas.geometry import home_tiles, level_of
-
         tiles = home_tiles(self.home, level_of(self.home))
         return [point for tile in tiles for point in grid_points(*tile.axes(nodes))]
 
