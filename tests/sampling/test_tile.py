@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import lossatlas as la
+from lossatlas.geometry import PASSES, TileAddress
+from lossatlas.sampling import NodeStore, Pass, grid_points, parts, read_pass
+from lossatlas.sampling.spline import fill_centres, interpolate
+from lossatlas.sampling.tile import stated_error
+from tests.zoo import F, classification, himmelblau, mlp, normal, rosenbrock
+
+FLOAT64, FLOAT32 = 2.0**-53, 2.0**-24
+
+
+def put(store: NodeStore, points: list[tuple[float, float]], f: Callable[[float, float], float]) -> None:
+    for a, b in points:
+        store.put((a, b), np.array([f(a, b)]))
+
+
+def wave(a: float, b: float) -> float:
+    return float(np.sin(2 * a) * np.exp(b) + a)
+
+
+TILE = TileAddress(1, -1, 0)
+
+
+def known(nodes: int) -> NodeStore:
+    store = NodeStore(1)
+    put(store, grid_points(*TILE.axes(nodes)), wave)
+    return store
+
+
+def test_of_an_unknown_tile_nothing_is_read() -> None:
+    assert read_pass(NodeStore(1), TILE, 0, FLOAT64) is None
+
+
+@pytest.mark.parametrize("nodes", PASSES)
+def test_the_largest_complete_pass_is_read(nodes: int) -> None:
+    found = read_pass(known(nodes), TILE, 0, FLOAT64)
+    assert found is not None
+    assert found.nodes == nodes
+    assert found.centres is None
+    a, b = TILE.axes(nodes)
+    assert found.values.tolist() == [[wave(x, y) for x in a] for y in b]
+    assert found.complete == (nodes == 33)
+
+
+def test_a_pass_that_lacks_one_node_is_not_read() -> None:
+    store = NodeStore(1)
+    put(store, grid_points(*TILE.axes(9))[:-1], wave)
+    assert read_pass(store, TILE, 0, FLOAT64) is None  # the corner is a node of every pass
+    store = known(5)
+    put(store, grid_points(*TILE.axes(9))[1:-1], wave)
+    found = read_pass(store, TILE, 0, FLOAT64)
+    assert found is not None
+    assert found.nodes == 9  # the two corners were known already
+
+
+def test_centres_are_read_when_all_of_them_are_known() -> None:
+    store = known(17)
+    middle = grid_points(*TILE.centres(17))
+    put(store, middle[:-1], wave)
+    assert read_pass(store, TILE, 0, FLOAT64).centres is None
+    put(store, middle, wave)
+    found = read_pass(store, TILE, 0, FLOAT64)
+    assert found.centres.tolist() == [[wave(x, y) for x in TILE.centres(17)[0]] for y in TILE.centres(17)[1]]
+    assert found.rank == read_pass(known(17), TILE, 0, FLOAT64).rank + 1
+
+
+def test_the_right_field_is_read() -> None:
+    store = NodeStore(2)
+    for point in grid_points(*TILE.axes(3)):
+        store.put(point, np.array([1.0, 2.0]))
+    assert read_pass(store, TILE, 1, FLOAT64).values.tolist() == [[2.0] * 3] * 3
+
+
+def test_a_pass_is_filled_by_the_spline_and_keeps_its_nodes() -> None:
+    found = read_pass(known(9), TILE, 0, FLOAT64)
+    filled = found.filled()
+    assert filled.shape == (33, 33)
+    assert np.array_equal(filled, interpolate(found.values, 33))
+    complete = read_pass(known(33), TILE, 0, FLOAT64)
+    assert complete.filled() is complete.values
+    half = Pass(TILE, found.values, found.values[1:, 1:], None, False)
+    assert np.array_equal(half.filled(), interpolate(fill_centres(found.values, found.values[1:, 1:]), 33))
+
+
+# What is missing.
+
+
+def test_pieces_of_a_tile_nest_and_hold_every_node_once() -> None:
+    pieces = parts(NodeStore(1), TILE)
+    assert [len(points) for _, points in pieces] == [9, 16, 56, 208, 256, 544]
+    assert [rank for rank, _ in pieces] == [0, 2, 4, 6, 7, 8]
+    every = [point for _, points in pieces for point in points]
+    assert len(set(every)) == len(every) == 33 * 33
+    assert set(every) == set(grid_points(*TILE.axes()))
+
+
+def test_each_piece_completes_the_rank_that_it_names() -> None:
+    store = NodeStore(1)
+    for rank, points in parts(store, TILE):
+        put(store, points, wave)
+        assert read_pass(store, TILE, 0, FLOAT64).rank == rank
+
+
+def test_a_child_of_a_complete_tile_lacks_800_nodes() -> None:
+    store = known(33)
+    child = TILE.children()[2]
+    assert [len(points) for _, points in parts(store, child)] == [256, 544]
+    assert read_pass(store, child, 0, FLOAT64).nodes == 17
+
+
+def test_a_neighbour_of_a_complete_tile_lacks_all_but_the_border() -> None:
+    store = known(33)
+    assert sum(len(points) for _, points in parts(store, TileAddress(1, 0, 0))) == 33 * 32
+    assert parts(store, TILE) == []
+
+
+# The stated error.
+
+
+def test_three_nodes_hold_nothing_out_and_state_nothing() -> None:
+    assert stated_error(np.zeros((3, 3)), FLOAT64) == (None, False)
+
+
+def test_the_statement_is_one_and_a_half_times_the_hold_out_difference_and_a_floor() -> None:
+    values = np.zeros((5, 5))
+    values[1, 1] = 2.0  # not a node of the 3 × 3 pass: predicted as 0
+    assert stated_error(values, FLOAT64) == (1.5 * 2.0 + 4 * FLOAT64 * 2.0, False)
+
+
+@pytest.mark.parametrize("n", [5, 9, 17, 33])
+def test_every_node_that_is_not_a_knot_counts(n: int) -> None:
+    for row in range(n):
+        for column in range(n):
+            values = np.zeros((n, n))
+            values[row, column] = 1.0
+            error, _ = stated_error(values, FLOAT64)
+            # A knot is seen through its neighbours: the cubic swings by less than 1 there, but it does swing.
+            if row % 2 or column % 2:
+                assert error >= 1.5
+            else:
+                assert error > 0.1
+
+
+def test_a_difference_below_rounding_is_marked_as_noise() -> None:
+    smooth = np.full((9, 9), 100.0)
+    assert stated_error(smooth, FLOAT32) == (400 * FLOAT32, True)
+    rough = smooth + 1e-3 * np.random.default_rng(0).normal(size=(9, 9))
+    error, noise = stated_error(rough, FLOAT32)
+    assert not noise
+    assert error > 1e-3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nothing_is_stated_over_a_hole(bad: float) -> None:
+    values = np.zeros((9, 9))
+    values[3, 4] = bad
+    assert stated_error(values, FLOAT64) == (None, False)
+
+
+def network(act: type[torch.nn.Module], dtype: torch.dtype, spread: float) -> la.Landscape:
+    model = mlp(6, 16, 8, 3, act=act)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(spread)
+    objective = la.Objective(model, F.cross_entropy, classification(60), dtype=dtype)
+    return la.Landscape(objective, la.Plane.random(objective, 1))
+
+
+def function(f: Callable[[Tensor], Tensor], scale: float) -> la.Landscape:
+    objective = la.Objective.from_function(f, torch.zeros(2, dtype=torch.float64))
+    eye = scale * torch.eye(2, dtype=torch.float64)
+    return la.Landscape(objective, la.Plane(objective.theta, eye[0], eye[1]))
+
+
+def mixture(t: Tensor) -> Tensor:
+    centres = 2 * normal(5, 2, seed=3, dtype=torch.float64)
+    return torch.exp(-((t - centres) ** 2).sum(1)).sum()
+
+
+SMOOTH: dict[str, Callable[[], la.Landscape]] = {
+    "tanh network": lambda: network(torch.nn.Tanh, torch.float64, 2.0),
+    "wide tanh network": lambda: network(torch.nn.Tanh, torch.float64, 4.0),
+    "softplus network in float32": lambda: network(torch.nn.Softplus, torch.float32, 2.0),
+    "himmelblau": lambda: function(himmelblau, 4.0),
+    "rosenbrock": lambda: function(rosenbrock, 2.0),
+    "gaussians": lambda: function(mixture, 3.0),
+    "waves": lambda: function(lambda t: torch.sin(3 * t[0] + 1) * torch.cos(2 * t[1]) + 0.1 * t[0], 1.0),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_stated_error_of_every_pass_covers_the_true_one(name: str) -> None:
+    landscape = SMOOTH[name]()
+    for address in (TileAddress(0, 0, 0), TileAddress(2, -3, 1), TileAddress(5, 9, -20)):
+        seen = []
+        for _, points in landscape.missing(address):
+            for _ in landscape.work(points):
+                pass
+            found = landscape.known(address)
+            assert found is not None
+            if found.error is not None and not found.complete:
+                seen.append(found)
+        truth = landscape.known(address)
+        assert truth is not None
+        assert len(seen) == 4  # 5, 9, 17 nodes and 17 with centres
+        for found in seen:
+            assert np.abs(found.filled() - truth.values).max() <= found.error
+
+
+def test_the_statement_is_not_idle() -> None:
+    """It also has to be of the size of the truth: within a factor of 300 at a pass that resolves the function."""
+    landscape = SMOOTH["waves"]()
+    address = TileAddress(0, 0, 0)
+    for _, points in landscape.missing(address)[:2]:
+        for _ in landscape.work(points):
+            pass
+    found = landscape.known(address)
+    true = np.abs(found.filled() - landscape.tile(address).values).max()
+    assert true <= found.error <= 300 * true
