@@ -42,6 +42,10 @@ export function createGlRenderer(canvasFactory = detachedCanvas) {
     get lost() {
       return engine.lost;
     },
+    /** How long the last copy to the map's own canvas took, ms; with an emulated context also the drawing itself. */
+    get copied() {
+      return engine.copied;
+    },
 
     /**
      * @param {Frame} frame
@@ -91,6 +95,7 @@ function createEngine(canvas, gl) {
   let users = 0;
   let joined = 0;
   let lost = false;
+  let copied = 0;
   let pipeline = createPipeline(gl);
   canvas.addEventListener("webglcontextlost", (event) => {
     // Without this the browser would never give the context back.
@@ -106,6 +111,9 @@ function createEngine(canvas, gl) {
     software: isSoftware(gl),
     get lost() {
       return lost || gl.isContextLost();
+    },
+    get copied() {
+      return copied;
     },
     join() {
       users++;
@@ -132,10 +140,12 @@ function createEngine(canvas, gl) {
       if (canvas.height < height) canvas.height = height;
       pipeline.draw(owner, frame, canvas.height);
       if (gl.isContextLost()) return false;
+      const before = performance.now();
       target.save();
       target.resetTransform();
       target.drawImage(canvas, 0, 0, width, height, 0, 0, width, height);
       target.restore();
+      copied = performance.now() - before;
       return true;
     },
   };

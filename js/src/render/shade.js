@@ -2,6 +2,7 @@
 // shader in program.js says the same, formula by formula, with the same constants.
 import {MAX_LEVELS} from "../ladder.js";
 import {SIZE} from "../spline.js";
+import {paintCells} from "./cells.js";
 
 /**
  * One filled grid and how to read it. The drawn value at grid coordinates is grid + offset, relative to the frame's
@@ -262,7 +263,7 @@ export function hatchAt(x, y, pixelRatio) {
 }
 
 /** The lookup table four times as fine: the nearest entry is then within half a step of the interpolated colour. */
-const FINE = 1024;
+export const FINE = 1024;
 
 /**
  * @param {Uint8Array} lut
@@ -290,69 +291,138 @@ function fineTable(lut, desaturate) {
  */
 const packed = (r, g, b) => 0xff000000 | ((b + 0.5) << 16) | ((g + 0.5) << 8) | (r + 0.5);
 
+/** A hole's colour. @param {number} x @param {number} y @param {Paint} paint */
+export function hatched(x, y, {pixelRatio, background, hatch}) {
+  const stripe = hatchAt(x, y, pixelRatio);
+  return packed(
+    background[0] + stripe * (hatch[0] - background[0]),
+    background[1] + stripe * (hatch[1] - background[1]),
+    background[2] + stripe * (hatch[2] - background[2]),
+  );
+}
+
+/** What all quads of a frame are painted with. @typedef {ReturnType<typeof paintOf>} Paint */
+
+/** @param {Frame} frame */
+function paintOf(frame) {
+  const {width, height, pixelRatio, domain, background, hatch, relief = 0} = frame;
+  const perDomain = domain[1] > domain[0] ? 1 / (domain[1] - domain[0]) : 0;
+  const colours = fineTable(frame.lut, frame.desaturate);
+  return {
+    width,
+    height,
+    pixelRatio,
+    background,
+    hatch,
+    perDomain,
+    colours,
+    levels: prepareLevels(frame),
+    lowest: domain[0],
+    /** Entries of the table per drawn value. */
+    perTint: perDomain * (FINE - 1),
+    table: Uint32Array.from({length: FINE}, (_, i) => packed(colours[3 * i], colours[3 * i + 1], colours[3 * i + 2])),
+    depth: relief * LOOK.reliefDepth,
+    /** How far from its middle a line can be seen, in device pixels. */
+    widest: (pixelRatio * LOOK.majorWidth) / 2 + 0.5,
+  };
+}
+
+/** @typedef {{x0: number, y0: number, x1: number, y1: number}} Area  whole pixels, the last ones not included */
+
 /**
- * Draw a frame into the bytes of an ImageData, seen as 32-bit words (every browser runs on little-endian machines).
+ * Draw a frame, or parts of it, into the bytes of an ImageData, seen as 32-bit words (every browser runs on
+ * little-endian machines).
  * @param {Frame} frame
  * @param {Uint32Array} pixels width × height
+ * @param {Area[]} [areas] what is to be drawn of it; what lies elsewhere stays
+ * @returns {boolean} whether something was hatched
  */
-export function shadeFrame(frame, pixels) {
-  const {width, height, pixelRatio, domain, background, hatch} = frame;
-  pixels.fill(packed(...background));
-  const levels = prepareLevels(frame);
-  const table = fineTable(frame.lut, frame.desaturate);
-  const perDomain = domain[1] > domain[0] ? 1 / (domain[1] - domain[0]) : 0;
-  const lowest = domain[0];
-  const depth = (frame.relief ?? 0) * LOOK.reliefDepth;
-  const row = makeRow(width);
-  const scratch = makeRow(width);
-  const {value, slopeX, slopeY} = row;
-  const {count} = levels;
-  const at = levels.value;
-  const widest = (pixelRatio * LOOK.majorWidth) / 2 + 0.5;
-
-  for (const quad of frame.quads) {
-    const {x0, y0, x1, y1} = pixelsOf(quad.rect, width, height);
-    for (let y = y0; y < y1; y++) {
-      readQuadRow(quad, y, x0, x1, row, scratch);
-      // Levels not above the value: it changes little from one pixel to the next, so walking beats searching.
-      let below = 0;
-      for (let x = x0; x < x1; x++) {
-        const v = value[x];
-        if (v - v !== 0) {
-          const stripe = hatchAt(x, y, pixelRatio);
-          pixels[y * width + x] = packed(
-            background[0] + stripe * (hatch[0] - background[0]),
-            background[1] + stripe * (hatch[1] - background[1]),
-            background[2] + stripe * (hatch[2] - background[2]),
-          );
-          continue;
-        }
-        while (below < count && at[below] <= v) below++;
-        while (below > 0 && at[below - 1] > v) below--;
-
-        const t = (v - lowest) * perDomain;
-        const entry = 3 * ((t <= 0 ? 0 : t >= 1 ? FINE - 1 : t * (FINE - 1) + 0.5) | 0);
-        let r = table[entry];
-        let g = table[entry + 1];
-        let b = table[entry + 2];
-        const sx = slopeX[x];
-        const sy = slopeY[x];
-        if (depth > 0) {
-          const light = 1 + depth * lightOn(sx * perDomain * pixelRatio, sy * perDomain * pixelRatio);
-          r = Math.min(255, r * light);
-          g = Math.min(255, g * light);
-          b = Math.min(255, b * light);
-        }
-        // The sum is at least the slope: a cheap way to see that no line can be near.
-        const reach = (Math.abs(sx) + Math.abs(sy)) * widest;
-        if ((below > 0 && v - at[below - 1] < reach) || (below < count && at[below] - v < reach)) {
-          const line = lineAlpha(levels, below, v, Math.sqrt(sx * sx + sy * sy), pixelRatio);
-          r += line * (255 - r);
-          g += line * (255 - g);
-          b += line * (255 - b);
-        }
-        pixels[y * width + x] = packed(r, g, b);
-      }
+export function shadeFrame(frame, pixels, areas = [{x0: 0, y0: 0, x1: frame.width, y1: frame.height}]) {
+  const paint = paintOf(frame);
+  const {width, height} = frame;
+  const behind = packed(...frame.background);
+  let striped = false;
+  for (const area of areas) {
+    const parts = frame.quads.map((quad) => overlap(pixelsOf(quad.rect, width, height), area));
+    // Quads leave no pixel of theirs out and never overlap.
+    const covered = parts.reduce((sum, part) => sum + sizeOf(part), 0);
+    if (covered < sizeOf(area))
+      for (let y = area.y0; y < area.y1; y++) pixels.fill(behind, y * width + area.x0, y * width + area.x1);
+    for (const [i, quad] of frame.quads.entries()) {
+      if (sizeOf(parts[i]) === 0) continue;
+      const general = (/** @type {Area} */ part) => {
+        striped = paintPixels(quad, part, paint, pixels) || striped;
+      };
+      if (paint.depth > 0) general(parts[i]);
+      else paintCells(quad, parts[i], paint, pixels, general);
     }
   }
+  return striped;
+}
+
+/** @param {Area} one @param {Area} other @returns {Area} */
+const overlap = (one, other) => ({
+  x0: Math.max(one.x0, other.x0),
+  y0: Math.max(one.y0, other.y0),
+  x1: Math.min(one.x1, other.x1),
+  y1: Math.min(one.y1, other.y1),
+});
+
+/** @param {Area} area */
+const sizeOf = ({x0, y0, x1, y1}) => Math.max(0, x1 - x0) * Math.max(0, y1 - y0);
+
+/**
+ * Draw a quad pixel by pixel: the general way, formula by formula, which the cells have to agree with.
+ * @param {Quad} quad
+ * @param {Area} area
+ * @param {Paint} paint
+ * @param {Uint32Array} pixels
+ * @returns {boolean} whether something was hatched
+ */
+function paintPixels(quad, {x0, y0, x1, y1}, paint, pixels) {
+  const {width, pixelRatio, perDomain, lowest, depth, widest, levels, colours} = paint;
+  const row = makeRow(x1);
+  const scratch = makeRow(x1);
+  const {value, slopeX, slopeY} = row;
+  const {count, value: at} = levels;
+  let striped = false;
+  for (let y = y0; y < y1; y++) {
+    readQuadRow(quad, y, x0, x1, row, scratch);
+    // Levels not above the value: it changes little from one pixel to the next, so walking beats searching.
+    let below = 0;
+    for (let x = x0; x < x1; x++) {
+      const v = value[x];
+      if (v - v !== 0) {
+        pixels[y * width + x] = hatched(x, y, paint);
+        striped = true;
+        continue;
+      }
+      while (below < count && at[below] <= v) below++;
+      while (below > 0 && at[below - 1] > v) below--;
+
+      const t = (v - lowest) * perDomain;
+      const entry = 3 * ((t <= 0 ? 0 : t >= 1 ? FINE - 1 : t * (FINE - 1) + 0.5) | 0);
+      let r = colours[entry];
+      let g = colours[entry + 1];
+      let b = colours[entry + 2];
+      const sx = slopeX[x];
+      const sy = slopeY[x];
+      if (depth > 0) {
+        const light = 1 + depth * lightOn(sx * perDomain * pixelRatio, sy * perDomain * pixelRatio);
+        r = Math.min(255, r * light);
+        g = Math.min(255, g * light);
+        b = Math.min(255, b * light);
+      }
+      // The sum is at least the slope: a cheap way to see that no line can be near.
+      const reach = (Math.abs(sx) + Math.abs(sy)) * widest;
+      if ((below > 0 && v - at[below - 1] < reach) || (below < count && at[below] - v < reach)) {
+        const line = lineAlpha(levels, below, v, Math.sqrt(sx * sx + sy * sy), pixelRatio);
+        r += line * (255 - r);
+        g += line * (255 - g);
+        b += line * (255 - b);
+      }
+      pixels[y * width + x] = packed(r, g, b);
+    }
+  }
+  return striped;
 }
