@@ -13,7 +13,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -113,7 +113,13 @@ class Worker:
 
     def submit(self, work: Generator[None, None, T], priority: int = CALL) -> Job[T]:
         """Queue a generator; its return value becomes the job's result."""
-        return self._submit(work, priority, float(next(self._order)))
+        job = Job(work, priority)
+        self.add(job)
+        return job
+
+    def add(self, job: Job[Any]) -> None:
+        """Queue a job, once."""
+        self._add(job, float(next(self._order)))
 
     def share(self, work: Callable[[], Generator[None, None, Any]], most: int) -> None:
         """From within a job: let up to `most` other threads take part in it, each with a generator of its own.
@@ -123,24 +129,38 @@ class Worker:
         entry: _Entry | None = getattr(self._here, "entry", None)
         if entry is not None:
             for _ in range(min(most, self.threads - 1)):
-                self._submit(work(), entry[0], entry[1] - 0.5)
+                self._add(Job(work(), entry[0]), entry[1] - 0.5)
 
-    def _submit(self, work: Generator[None, None, T], priority: int, order: float) -> Job[T]:
-        job = Job(work, priority)
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody take part meanwhile: a step that waits for helpers could keep the last thread from them."""
+        entry = getattr(self._here, "entry", None)
+        self._here.entry = None
+        try:
+            yield
+        finally:
+            self._here.entry = entry
+
+    def _add(self, job: Job[Any], order: float) -> None:
         with self._changed:
-            heapq.heappush(self._queue, (priority, order, next(self._order), job))
+            heapq.heappush(self._queue, (job.priority, order, next(self._order), job))
             if not any(thread.is_alive() for thread in self._running):
-                self._stopping = False
-                self._running = [
-                    threading.Thread(
-                        target=self._run, args=(i == 0,), name=f"lossatlas-evaluator-{i}", daemon=True
-                    )
-                    for i in range(self.threads)
-                ]
-                for thread in self._running:
-                    thread.start()
+                self._start()
             self._changed.notify_all()
-        return job
+
+    def _start(self) -> None:
+        self._stopping = False
+        started = threading.Semaphore(0)
+        self._running = [
+            threading.Thread(
+                target=self._run, args=(i == 0, started), name=f"lossatlas-evaluator-{i}", daemon=True
+            )
+            for i in range(self.threads)
+        ]
+        for thread in self._running:
+            thread.start()
+        for _ in self._running:  # what the hooks change for a moment is settled before anybody goes on
+            started.acquire()
 
     @property
     def is_current_thread(self) -> bool:
@@ -159,8 +179,11 @@ class Worker:
             if thread is not threading.current_thread():
                 thread.join(timeout=max(0.0, limit - time.monotonic()))
 
-    def _run(self, first: bool) -> None:
-        self._on_start()
+    def _run(self, first: bool, started: threading.Semaphore) -> None:
+        try:
+            self._on_start()
+        finally:
+            started.release()
         while self._one_step(first):
             pass
 
@@ -175,6 +198,8 @@ class Worker:
                 self._changed.wait(0.1 if self._queue else None)
             if self._stopping:
                 self._drain()
+                # Still under the lock: what is queued from now on needs another thread.
+                self._running = [t for t in self._running if t is not threading.current_thread()]
                 return False
             entry = heapq.heappop(self._queue)
         job = entry[3]
@@ -210,8 +235,7 @@ class Worker:
     def _drain(self) -> None:
         for *_, job in self._queue:
             job.cancel()
-            with contextlib.suppress(Exception):  # a generator that fails while closing has nobody to tell
-                job._step()
+            job._step()
         self._queue.clear()
 
 
@@ -254,12 +278,19 @@ def call(work: Generator[None, None, T]) -> T:
     """Run a generator on the worker, before everything else, and return its result."""
     if worker.is_current_thread:
         return _run_here(work)
-    return worker.submit(work, CALL).wait()
+    job = Job(work, CALL)
+    try:
+        worker.add(job)
+        return job.wait()
+    except BaseException:  # an interrupt may come before the job is waited for
+        job.cancel()
+        raise
 
 
 def _run_here(work: Generator[None, None, T]) -> T:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+    with worker.alone():
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return end.value

@@ -156,7 +156,8 @@ class Objective:
         self.dtype, self.device = dtype, device
         self._theta = replica.buffer.detach().clone()
         self._idle: list[Any] = [replica]
-        self._made = replica
+        # Never run, so that it can be copied while the others are.
+        self._made = replica.copy()
         self._lock = threading.Lock()
         self._hash: str | None = None
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -130,7 +131,7 @@ class ModelReplica:
         """The mean of each field over one chunk."""
         # Not inference_mode for a step that differentiates inside; autograd is off otherwise: it costs memory and time.
         mode = torch.enable_grad() if self.measure.differentiates else torch.inference_mode()
-        with self._looking_at(chunk), mode:
+        with self.looking_at(chunk), mode:
             output = call_model(self.module, chunk.x)
             loss = self.measure.loss(output, chunk)
             return [number(loss), *(number(other(output, chunk.y)) for other in self.measure.others)]
@@ -142,7 +143,7 @@ class ModelReplica:
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
-            with self._looking_at(chunk), torch.enable_grad():
+            with self.looking_at(chunk), torch.enable_grad():
                 output = call_model(self._at(leaf), chunk.x)
                 loss = self.measure.loss(output, chunk)
                 (gradient,) = torch.autograd.grad(loss, leaf)
@@ -155,7 +156,7 @@ class ModelReplica:
         return lambda *args, **kwargs: torch.func.functional_call(self.module, tensors, args, kwargs)
 
     @contextlib.contextmanager
-    def _looking_at(self, chunk: Batch) -> Iterator[None]:
+    def looking_at(self, chunk: Batch) -> Iterator[None]:
         """Note the chunk for whoever asks what went wrong, and put the buffers back, also after an error."""
         self.chunk = chunk
         try:
@@ -169,31 +170,35 @@ class ModelReplica:
 
 
 class FunctionReplica:
-    """A plain function of the flat vector, f(θ) -> scalar."""
+    """A plain function of the flat vector, f(θ) -> scalar.
 
-    def __init__(self, f: Callable[[Tensor], Tensor], theta: Tensor, differentiates: bool) -> None:
+    All replicas share the function, which may load θ into a module of the user's: one of them calls it at a time.
+    """
+
+    def __init__(
+        self, f: Callable[[Tensor], Tensor], theta: Tensor, differentiates: bool, lock: Lock | None = None
+    ) -> None:
         self.f = f
         self.differentiates = differentiates
         self.buffer = theta.detach().clone()
+        self._lock = lock or Lock()
 
     def copy(self) -> FunctionReplica:
         """Another replica, for a job that runs at the same time."""
-        return FunctionReplica(self.f, self.buffer, self.differentiates)
+        return FunctionReplica(self.f, self.buffer, self.differentiates, self._lock)
 
     def run(self) -> Generator[None, None, np.ndarray]:
         """Evaluate f at the θ in `buffer`: (1,) float64."""
         yield from ()
-        if self.differentiates:
-            with torch.enable_grad():
-                return np.array([number(self.f(self.buffer.clone().requires_grad_(True)))])
         # A clone, because a user's function may write to its argument.
-        with torch.no_grad():
-            return np.array([number(self.f(self.buffer.clone()))])
+        theta = self.buffer.clone()
+        with self._lock, torch.enable_grad() if self.differentiates else torch.no_grad():
+            return np.array([number(self.f(theta.requires_grad_(self.differentiates)))])
 
     def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient of f at theta, (P,)."""
         yield from ()
         leaf = theta.detach().clone().requires_grad_(True)
-        with torch.enable_grad():
+        with self._lock, torch.enable_grad():
             (gradient,) = torch.autograd.grad(self.f(leaf), leaf)
         return gradient

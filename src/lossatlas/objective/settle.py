@@ -60,7 +60,8 @@ def _settle(
     """Run the model on a first batch and settle how it is measured: with autograd or without, a mean or a sum."""
 
     def once() -> Any:
-        return loss_fn(call_model(replica.module, probe.x), probe.y)
+        with replica.looking_at(probe):
+            return loss_fn(call_model(replica.module, probe.x), probe.y)
 
     with probes.checking_determinism():
         differentiates = in_words(lambda: probes.needs_autograd(once), "on a first batch", probe)

@@ -45,24 +45,25 @@ class Evaluator:
 
     def _take(self, todo: _Todo) -> Generator[None, None, None]:
         """Evaluate one point of the list after the other until none is left."""
-        with self.objective.replica() as replica:
-            while (point := todo.take()) is not None:
-                evaluated, claimed = False, self.store.claim(point)
-                try:
-                    if point in self.store or (not claimed and todo.put_off(point)):
-                        continue  # known, or under way in another job: looked at once more at the end
-                    a, b = point
+        while (point := todo.take()) is not None:
+            evaluated, claimed = False, self.store.claim(point)
+            try:
+                if point in self.store or (not claimed and todo.put_off(point)):
+                    continue  # known, or under way in another job: looked at once more at the end
+                a, b = point
+                # Given back after every node: a job that waits for its turn needs none.
+                with self.objective.replica() as replica:
                     self.plane.write(a, b, replica.buffer)
                     values = yield from self.objective.evaluate_in(replica, f"at a = {a:g}, b = {b:g}")
-                    self.store.put(point, values)
-                    evaluated = True
-                except Exception as error:  # raised again by the job that everybody works for
-                    todo.fail(error)
-                finally:
-                    if claimed:
-                        self.store.release(point)
-                    todo.finish(evaluated)
-                yield
+                self.store.put(point, values)
+                evaluated = True
+            except Exception as error:  # raised again by the job that everybody works for
+                todo.fail(error)
+            finally:
+                if claimed:
+                    self.store.release(point)
+                todo.finish(evaluated)
+            yield
 
 
 class _Todo:
