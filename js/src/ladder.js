@@ -47,44 +47,49 @@ const DECADES = [
     name: "fine",
     mantissas: [10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90],
     majors: [10, 20, 50],
-    decades: 1.15,
+    decades: 2.2,
   },
-  {name: "units", mantissas: [10, 20, 30, 40, 50, 60, 70, 80, 90], majors: [10, 20, 50], decades: 2.1},
-  {name: "odd", mantissas: [10, 20, 30, 50, 70], majors: [10, 20, 50], decades: 3.6},
+  {name: "units", mantissas: [10, 20, 30, 40, 50, 60, 70, 80, 90], majors: [10, 20, 50], decades: 4.6},
+  {name: "odd", mantissas: [10, 20, 30, 50, 70], majors: [10, 20, 50], decades: 6},
   {name: "few", mantissas: [10, 20, 50], majors: [10], decades: SPARSE_DECADES},
 ];
 
 /**
  * The isolines of a range of values. Hand in the ladder shown before as `previous`, so that its set is kept while it
- * still fits: lines do not flicker when the range changes a little.
- * @param {{lo: number, hi: number, scale: Scale, previous?: Ladder | null}} range in the field's own unit
+ * still fits: lines do not flicker when the range changes a little. `from` and `to` list lines of that set beyond the range.
+ * @param {{lo: number, hi: number, scale: Scale, previous?: Ladder | null, from?: number, to?: number}} range in the
+ *   field's own unit
  * @returns {Ladder}
  */
-export function ladder({lo, hi, scale, previous = null}) {
+export function ladder({lo, hi, scale, previous = null, from = lo, to = hi}) {
   const none = {levels: [], scale, rung: "", step: 0};
   if (!(Number.isFinite(lo) && Number.isFinite(hi) && hi > lo)) return none;
   // Nothing can lie between neighbouring numbers, and multiples of a step that rounds away would all be the same.
   if (hi - lo < 64 * Number.EPSILON * Math.max(Math.abs(lo), Math.abs(hi)) || !Number.isFinite(hi - lo)) return none;
   const before = previous?.scale === scale ? previous.rung : "";
-  if (scale === "linear") return {...even(lo, hi, before), scale};
-  if (!(lo > 0)) return none;
-  return {...logarithmic(lo, hi, before), scale};
+  const listed = /** @type {Listed} */ ([from, to]);
+  if (scale === "linear") return {...even(hi - lo, listed, before), scale};
+  if (!(lo > 0 && from > 0)) return none;
+  return {...logarithmic(lo, hi, listed, before), scale};
 }
+
+/** @typedef {[from: number, to: number]} Listed */
 
 /**
  * @param {number} lo
  * @param {number} hi
+ * @param {Listed} listed
  * @param {string} before
  */
-function logarithmic(lo, hi, before) {
+function logarithmic(lo, hi, listed, before) {
   const decades = Math.log10(hi) - Math.log10(lo);
   const wasEven = before.startsWith("even");
-  if (decades < shifted(EVEN_DECADES, wasEven, before !== "")) return even(lo, hi, before);
+  if (decades < shifted(EVEN_DECADES, wasEven, before !== "")) return even(hi - lo, listed, before);
   const wasSparse = before.startsWith("sparse");
-  if (decades >= shifted(SPARSE_DECADES, !wasSparse, before !== "")) return sparse(lo, hi, before);
+  if (decades >= shifted(SPARSE_DECADES, !wasSparse, before !== "")) return sparse(decades, listed, before);
   const place = DECADES.findIndex(({name}) => name === before);
   const index = DECADES.findIndex((set, i) => decades < shifted(set.decades, place >= 0 && place <= i, place >= 0));
-  return withinDecades(lo, hi, DECADES[index < 0 ? DECADES.length - 1 : index]);
+  return withinDecades(listed, DECADES[index < 0 ? DECADES.length - 1 : index]);
 }
 
 /**
@@ -99,11 +104,10 @@ function shifted(threshold, below, known) {
 }
 
 /**
- * @param {number} lo
- * @param {number} hi
+ * @param {Listed} listed
  * @param {(typeof DECADES)[number]} set
  */
-function withinDecades(lo, hi, {name, mantissas, majors}) {
+function withinDecades([lo, hi], {name, mantissas, majors}) {
   const levels = [];
   const last = Math.floor(Math.log10(hi));
   for (let decade = Math.floor(Math.log10(lo)); decade <= last; decade++) {
@@ -123,12 +127,12 @@ function withinDecades(lo, hi, {name, mantissas, majors}) {
 
 /**
  * One line per decade or fewer: an even ladder of exponents.
- * @param {number} lo
- * @param {number} hi
+ * @param {number} decades
+ * @param {Listed} listed
  * @param {string} before
  */
-function sparse(lo, hi, before) {
-  const exponents = even(Math.log10(lo), Math.log10(hi), before.replace("sparse", "even"), 0);
+function sparse(decades, [from, to], before) {
+  const exponents = even(decades, [Math.log10(from), Math.log10(to)], before.replace("sparse", "even"), 0);
   const levels = exponents.levels.map((level) => {
     const value = decimal(1, level.value);
     return {...level, value, step: value};
@@ -137,13 +141,13 @@ function sparse(lo, hi, before) {
 }
 
 /**
- * @param {number} lo
- * @param {number} hi
+ * @param {number} range
+ * @param {Listed} listed
  * @param {string} before
  * @param {number} [finest] the smallest power of ten allowed as a step
  */
-function even(lo, hi, before, finest = Number.NEGATIVE_INFINITY) {
-  const rung = fittingRung(hi - lo, before, finest);
+function even(range, [lo, hi], before, finest = Number.NEGATIVE_INFINITY) {
+  const rung = fittingRung(range, before, finest);
   const {unit, power} = rung;
   const nested = NESTED[unit];
   const levels = [];

@@ -73,7 +73,7 @@ describe("a log ladder", () => {
   });
 
   it("has majors at powers of ten alone over many decades", () => {
-    expect(majors(ladder({lo: 0.9e-3, hi: 20, scale: "log"}))).toEqual([0.001, 0.01, 0.1, 1, 10]);
+    expect(majors(ladder({lo: 0.9e-5, hi: 20, scale: "log"}))).toEqual([1e-5, 1e-4, 0.001, 0.01, 0.1, 1, 10]);
   });
 
   it("falls back to even steps within half a decade", () => {
@@ -84,7 +84,8 @@ describe("a log ladder", () => {
     for (let decades = 0.1; decades < 600; decades *= 1.07) {
       const {levels} = ladder({lo: 10 ** (-decades / 2), hi: 10 ** (decades / 2), scale: "log"});
       expect(levels.length).toBeGreaterThanOrEqual(6);
-      expect(levels.length).toBeLessThanOrEqual(22);
+      // 4.6 decades of nine; majors are a third of them.
+      expect(levels.length).toBeLessThanOrEqual(42);
       expect(levels.some((level) => level.major)).toBe(true);
     }
   });
@@ -101,6 +102,22 @@ describe("a log ladder", () => {
       previous = next;
     }
     expect(new Set(rungs).size).toBe(rungs.length);
+  });
+
+  it("lists lines of its set beyond the range, and no others", () => {
+    for (const scale of /** @type {const} */ (["linear", "log"]))
+      for (const [lo, hi] of [
+        [0.3, 0.5],
+        [0.2, 9],
+        [1e-3, 30],
+        [1e-7, 1e5],
+      ]) {
+        const own = ladder({lo, hi, scale});
+        const more = ladder({lo, hi, scale, from: lo / 2, to: hi * 20});
+        expect(more.rung).toBe(own.rung);
+        expect(more.levels.filter(({value}) => value >= lo && value <= hi)).toEqual(own.levels);
+        expect(more.levels.length).toBeGreaterThan(own.levels.length);
+      }
   });
 
   it("forgets the set of another scale", () => {

@@ -43,8 +43,9 @@ export class MapPane {
   frames = 0;
   /** Own script time of the last frames, ms. @type {number[]} */
   times = [];
-  /** The part of it that the renderer took, with its copy. */
+  /** The part of it that the renderer took, and in addition the copy to the canvas, which is no part of the script's. */
   renderTime = 0;
+  copyTime = 0;
   /** @type {string} */
   preferred = "auto";
 
@@ -69,6 +70,8 @@ export class MapPane {
   #fading = null;
   /** @type {{from: [number, number], to: [number, number], since: number} | null} */
   #recolouring = null;
+  /** Lines are listed for a wider range than is in sight, so that a pan does not change them at each step. @type {{lo: number, hi: number} | null} */
+  #listed = null;
   #still = matchMedia("(prefers-reduced-motion: reduce)");
 
   /** @param {Session} session @param {Listener} listener */
@@ -251,8 +254,9 @@ export class MapPane {
       })),
       ...this.palette,
       desaturate: stays ? OLD : 0,
+      hurried: this.#held,
     });
-    this.renderTime = performance.now() - before;
+    this.renderTime = performance.now() - before - this.copyTime;
     this.frames++;
     this.listener.drawn(this);
     if (this.#wants) {
@@ -260,7 +264,7 @@ export class MapPane {
       this.session.wantsChanged();
     }
     if (moving || this.#fading !== null || this.#recolouring !== null) this.invalidate();
-    this.times.push(performance.now() - started);
+    this.times.push(performance.now() - started - this.copyTime);
     if (this.times.length > 120) this.times.shift();
   }
 
@@ -296,21 +300,21 @@ export class MapPane {
 
   /** The isolines of what is in sight, new ones fading in. @param {Subject} subject @param {number} now @param {number} blend */
   #lines({scale, viewport}, now, blend) {
-    const range = this.#plan.range(viewport);
+    const range = this.#plan.range(viewport) ?? {lo: 0, hi: 0};
     const last = this.ladder;
-    const next =
-      range === null
-        ? ladder({lo: 0, hi: 0, scale})
-        : ladder({lo: undrawn(range.lo, scale), hi: undrawn(range.hi, scale), scale, previous: last});
+    const listed = widened(range, last?.scale === scale ? this.#listed : null);
+    this.#listed = listed;
+    const [lo, hi, from, to] = [range.lo, range.hi, listed.lo, listed.hi].map((value) => undrawn(value, scale));
+    const next = ladder({lo, hi, scale, previous: last, from, to});
     if (last !== null && last.scale === scale && last.rung !== next.rung && blend > 0)
       this.#fading = {from: last, since: now};
     if (last?.scale !== scale) this.#fading = null;
     this.ladder = next;
     if (this.#fading === null) return next.levels;
     const t = (now - this.#fading.since) / blend;
-    const {from} = this.#fading;
+    const before = this.#fading.from;
     if (t >= 1) this.#fading = null;
-    return fade(from.levels, next.levels, Math.min(t, 1));
+    return fade(before.levels, next.levels, Math.min(t, 1));
   }
 
   /** @param {Viewport} viewport @returns {Point} device pixels */
@@ -325,10 +329,13 @@ export class MapPane {
 
   /** @param {import("../render/shade.js").Frame} frame */
   #render(frame) {
-    const renderer = this.#renderer();
-    if (renderer.draw(frame, this.#context)) return;
-    this.#lostAt = performance.now();
-    this.#cpu.draw(frame, this.#context);
+    let renderer = this.#renderer();
+    if (!renderer.draw(frame, this.#context)) {
+      this.#lostAt = performance.now();
+      renderer = this.#cpu;
+      renderer.draw(frame, this.#context);
+    }
+    this.copyTime = renderer.copied;
   }
 
   #renderer() {
@@ -346,4 +353,14 @@ export class MapPane {
     const gl = this.#gl;
     return gl === null || gl.lost || performance.now() - this.#lostAt < LOST_FOR ? this.#cpu : gl;
   }
+}
+
+/**
+ * The range before while it still suits this one, else a new one with some room.
+ * @param {{lo: number, hi: number}} range @param {{lo: number, hi: number} | null} last
+ */
+function widened({lo, hi}, last) {
+  const width = hi - lo;
+  if (last !== null && last.lo <= lo && last.hi >= hi && last.hi - last.lo <= 1.5 * width) return last;
+  return {lo: lo - 0.15 * width, hi: hi + 0.15 * width};
 }

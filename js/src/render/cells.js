@@ -1,6 +1,7 @@
 // A quad drawn cell by cell: what shade.js says of each pixel, at a fraction of the cost. A cell of the grid is about two
-// pixels wide, so the values at its corners, the knots, are made first; every row of knots becomes a row of pixels once,
-// and a pixel is then a product and a look into a table of colours. Only in cells that a line can touch it is asked for.
+// pixels wide, so the values at its corners, the knots, are made first; every row of knots becomes a row of pixels once;
+// and a pixel is then one product and one look into a table, which has its colour and how far away the next line is.
+// Only the few that a line can touch are asked for their slope.
 import {SIZE} from "../spline.js";
 import {FINE, lineAlpha, walk} from "./shade.js";
 
@@ -10,25 +11,29 @@ import {FINE, lineAlpha, walk} from "./shade.js";
 /** @typedef {import("./shade.js").Area} Area */
 
 const LAST = SIZE - 1;
+/** The widest picture, device pixels. */
+const WIDEST = 8192;
+const MOST_BINS = 8192;
 
 // Room for one quad, used again by each: a frame makes no garbage. Constants, for then the engine knows where they are.
 const knots = new Float64Array(SIZE * SIZE);
-/** Least and greatest knot of each row; NaN in either where there is a hole. */
+/** Least and greatest knot of each row; NaN where there is a hole. */
 const leastOf = new Float64Array(SIZE);
 const mostOf = new Float64Array(SIZE);
-/** Cells of a row that a line may touch, and the first level that may. */
-const touched = new Uint8Array(SIZE);
-const firstLevel = new Uint8Array(SIZE);
 const cellOf = new Int32Array(SIZE);
 const shareOf = new Float64Array(SIZE);
-/** First pixel of each column of cells. */
-const columnStart = new Int32Array(SIZE + 1);
-const WIDEST = 8192;
+/** Of each bin of the quad's values: its colour, and how many bins away from it the next line is at least. */
+const colours = new Uint32Array(MOST_BINS);
+const distance = new Float64Array(MOST_BINS);
 /** Column of cells of each pixel, and how far in it is. */
 const columnOf = new Int32Array(WIDEST);
 const partOf = new Float64Array(WIDEST);
-/** Places in the table of colours along two rows of knots. */
-const rows = [new Float64Array(WIDEST), new Float64Array(WIDEST)];
+/** Bins along a row of knots, and their slope per pixel. */
+const makePlaces = () => ({bin: new Float64Array(WIDEST), slope: new Float64Array(WIDEST)});
+const places = [makePlaces(), makePlaces()];
+/** How many bins around a pixel's own a line can be that touches it, and the pixels where one is. */
+const reach = new Float64Array(WIDEST);
+const candidates = new Int32Array(WIDEST);
 
 /** @param {number} value @param {number} lo @param {number} hi */
 const clamp = (value, lo, hi) => (value < lo ? lo : value > hi ? hi : value);
@@ -56,49 +61,71 @@ export function paintCells(quad, {x0, y0, x1, y1}, paint, pixels, general) {
   if (coarse === null) readKnots(fine, left, columns + 1, lower, end);
   else if (!blendKnots(fine, coarse, fine === quad.to ? t : 1 - t, left, columns + 1, lower, end))
     return general({x0, y0, x1, y1});
-
-  let seen = -1;
   for (let x = x0; x < x1; x++) {
     const at = startX + (x - x0) * stepX - left;
     const column = clamp(Math.floor(at), 0, columns - 1);
-    while (seen < column) columnStart[++seen] = x;
     columnOf[x] = column;
     partOf[x] = clamp(at - column, 0, 1);
   }
-  while (seen < columns) columnStart[++seen] = x1;
 
-  const {width, lowest, perTint} = paint;
-  let [under, over] = rows;
+  const {least, perBin} = fillBins(end - lower, paint);
+  const {width, widest} = paint;
+  let [under, over] = places;
   let row = -1;
-  let marked = 0;
-  let inside = false;
   for (let y = y0; y < y1; ) {
     const next = cell(startY + (y - y0) * stepY);
     let stop = y + 1;
     while (stop < y1 && cell(startY + (stop - y0) * stepY) === next) stop++;
     const j = next - lower;
-    const least = (Math.min(leastOf[j], leastOf[j + 1]) - lowest) * perTint;
-    const most = (Math.max(mostOf[j], mostOf[j + 1]) - lowest) * perTint;
-    // Beyond that a place is no integer any more.
-    if (!(least > -1e9 && most < 1e9)) {
+    if (Number.isNaN(leastOf[j] + leastOf[j + 1])) {
       general({x0, y0: y, x1, y1: stop});
       row = -1;
     } else {
       if (row === next + 1) [under, over] = [over, under];
-      else placeRow((j + 1) * SIZE, lowest, perTint, x0, x1, over);
-      placeRow(j * SIZE, lowest, perTint, x0, x1, under);
+      else placeRow((j + 1) * SIZE, least, perBin, stepX, x0, x1, over);
+      placeRow(j * SIZE, least, perBin, stepX, x0, x1, under);
       row = next;
-      inside = least >= 0 && most < FINE - 1;
-      marked = mark(j * SIZE, columns, Math.max(Math.abs(stepX), Math.abs(stepY)) * paint.widest, paint.levels);
-      for (; y < stop; y++) {
-        const part = clamp(startY + (y - y0) * stepY - next, 0, 1);
-        if (inside) colour(under, over, part, paint.table, x0, x1, pixels, y * width);
-        else colourClamped(under, over, part, paint.table, x0, x1, pixels, y * width);
-        if (marked > 0) drawLines(j * SIZE, columns, part, stepX, stepY, y * width, paint, pixels);
+      reachOut(under, over, widest, Math.abs(stepY), x0, x1);
+      for (let at = y; at < stop; at++) {
+        const part = clamp(startY + (at - y0) * stepY - next, 0, 1);
+        const found = colourRow(under.bin, over.bin, part, x0, x1, pixels, at * width);
+        drawLines(found, j * SIZE, part, stepX, stepY, at * width, paint, pixels);
       }
     }
     y = stop;
   }
+}
+
+/**
+ * Cut the values of the quad into bins, each finer than a colour, and say of each what there is to know.
+ * @param {number} rows of knots @param {Paint} paint
+ */
+function fillBins(rows, {levels, table, lowest, perTint}) {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (let j = 0; j < rows; j++) {
+    if (leastOf[j] < least) least = leastOf[j];
+    if (mostOf[j] > most) most = mostOf[j];
+  }
+  const range = most - least;
+  const bins = range > 0 ? clamp(Math.ceil(range * perTint), FINE, MOST_BINS) : 1;
+  const perBin = range > 0 ? (bins - 1) / range : 0;
+  const {count, value} = levels;
+  let k = 0;
+  let before = Number.NEGATIVE_INFINITY;
+  let after = count > 0 ? (value[0] - least) * perBin : Number.POSITIVE_INFINITY;
+  for (let i = 0; i < bins; i++) {
+    const entry = (least - lowest) * perTint + (perBin > 0 ? (i / perBin) * perTint : 0) + 0.5;
+    colours[i] = table[entry <= 0 ? 0 : entry >= FINE ? FINE - 1 : entry | 0];
+    while (k < count && after <= i) {
+      before = after;
+      k++;
+      after = k < count ? (value[k] - least) * perBin : Number.POSITIVE_INFINITY;
+    }
+    // Half a bin to either side, and a little for rounding.
+    distance[i] = Math.min(i - before, after - i) - 0.501;
+  }
+  return {least, perBin};
 }
 
 /** The patch with more cells across first. @param {Patch} to @param {Patch} from @returns {[Patch, Patch]} */
@@ -119,7 +146,7 @@ function readKnots({grid, offset}, left, count, lower, end) {
       if (value < least) least = value;
       if (value > most) most = value;
     }
-    leastOf[j - lower] = least + holes;
+    leastOf[j - lower] = least + holes; // a number plus NaN is NaN
     mostOf[j - lower] = most + holes;
   }
 }
@@ -177,99 +204,76 @@ function blendKnots(fine, coarse, weight, left, count, lower, end) {
 }
 
 /**
- * Where the pixels along a row of knots are in the table of colours.
- * @param {number} first knot @param {number} lowest @param {number} perTint @param {number} x0 @param {number} x1
- * @param {Float64Array} row
+ * Where the pixels along a row of knots are among the bins.
+ * @param {number} first knot @param {number} least @param {number} perBin @param {number} stepX
+ * @param {number} x0 @param {number} x1 @param {(typeof places)[number]} row
  */
-function placeRow(first, lowest, perTint, x0, x1, row) {
+function placeRow(first, least, perBin, stepX, x0, x1, {bin, slope}) {
+  const perPixel = perBin * stepX;
   for (let x = x0; x < x1; x++) {
     const at = first + columnOf[x];
     const value = knots[at];
-    row[x] = (value + partOf[x] * (knots[at + 1] - value) - lowest) * perTint + 0.5;
+    const rise = knots[at + 1] - value;
+    bin[x] = (value + partOf[x] * rise - least) * perBin + 0.5;
+    slope[x] = Math.abs(rise * perPixel);
   }
 }
 
 /**
- * @param {Float64Array} under @param {Float64Array} over @param {number} part @param {Uint32Array} table
- * @param {number} x0 @param {number} x1 @param {Uint32Array} pixels @param {number} line
+ * How far a line can be that touches a pixel of this row of cells: the slope along x lies between those below and above,
+ * that along y is the same all the way up, and their sum is at least the slope.
+ * @param {(typeof places)[number]} under @param {(typeof places)[number]} over @param {number} widest
+ * @param {number} stepY @param {number} x0 @param {number} x1
  */
-function colour(under, over, part, table, x0, x1, pixels, line) {
-  for (let x = x0; x < x1; x++) pixels[line + x] = table[(under[x] + part * (over[x] - under[x])) | 0];
-}
-
-/**
- * The same, where some of it lies outside the domain.
- * @param {Float64Array} under @param {Float64Array} over @param {number} part @param {Uint32Array} table
- * @param {number} x0 @param {number} x1 @param {Uint32Array} pixels @param {number} line
- */
-function colourClamped(under, over, part, table, x0, x1, pixels, line) {
+function reachOut(under, over, widest, stepY, x0, x1) {
+  const [lowBin, lowSlope, highBin, highSlope] = [under.bin, under.slope, over.bin, over.slope];
   for (let x = x0; x < x1; x++) {
-    const entry = (under[x] + part * (over[x] - under[x])) | 0;
-    pixels[line + x] = table[entry < 0 ? 0 : entry >= FINE ? FINE - 1 : entry];
+    const steep = lowSlope[x] > highSlope[x] ? lowSlope[x] : highSlope[x];
+    reach[x] = widest * (steep + stepY * Math.abs(highBin[x] - lowBin[x]));
   }
 }
 
 /**
- * Mark the cells of a row that a line can touch, and count them.
- *
- * With r and c the mean rise and climb of a bilinear cell and w its twist, its values lie within (|r| + |c|) / 2 + |w| / 4
- * of their mean, and it is nowhere steeper than |r| + |c| + |w|; where no level comes near that, no pixel has to ask.
- * @param {number} first knot @param {number} columns @param {number} cells how many of them a line's half width covers
- * @param {Paint["levels"]} levels
+ * Colour a row of pixels, and list those that a line can touch.
+ * @param {Float64Array} under @param {Float64Array} over @param {number} part
+ * @param {number} x0 @param {number} x1 @param {Uint32Array} pixels @param {number} line
+ * @returns {number} how many are listed
  */
-function mark(first, columns, cells, {count, value: at}) {
-  let marked = 0;
-  let level = 0;
-  let v0 = knots[first];
-  let v1 = knots[first + SIZE];
-  for (let i = 0; i < columns; i++) {
-    const w0 = knots[first + i + 1];
-    const w1 = knots[first + SIZE + i + 1];
-    const steep = (Math.abs(w0 - v0 + (w1 - v1)) + Math.abs(v1 - v0 + (w1 - w0))) / 2;
-    const twist = Math.abs(w1 - w0 - (v1 - v0));
-    const middle = (v0 + v1 + w0 + w1) / 4;
-    const reach = steep / 2 + twist / 4 + cells * (steep + twist);
-    // Neighbours have nearly the same value: walking beats searching.
-    while (level < count && at[level] <= middle - reach) level++;
-    while (level > 0 && at[level - 1] > middle - reach) level--;
-    const near = level < count && at[level] < middle + reach ? 1 : 0;
-    touched[i] = near;
-    firstLevel[i] = level;
-    marked += near;
-    v0 = w0;
-    v1 = w1;
+function colourRow(under, over, part, x0, x1, pixels, line) {
+  let found = 0;
+  for (let x = x0; x < x1; x++) {
+    const low = under[x];
+    const bin = (low + part * (over[x] - low)) & (MOST_BINS - 1);
+    pixels[line + x] = colours[bin];
+    if (distance[bin] < reach[x]) candidates[found++] = x;
   }
-  return marked;
+  return found;
 }
 
 /**
  * The lines in a row of pixels, over its colours.
- * @param {number} first knot @param {number} columns @param {number} part @param {number} stepX @param {number} stepY
- * @param {number} line @param {Paint} paint @param {Uint32Array} pixels
+ * @param {number} found candidates @param {number} first knot @param {number} part @param {number} stepX
+ * @param {number} stepY @param {number} line @param {Paint} paint @param {Uint32Array} pixels
  */
-function drawLines(first, columns, part, stepX, stepY, line, {levels, pixelRatio, widest}, pixels) {
-  const {count, value: at} = levels;
-  for (let i = 0; i < columns; i++) {
-    if (touched[i] === 0) continue;
-    const end = columnStart[i + 1];
-    const v00 = knots[first + i];
-    const v10 = knots[first + i + 1];
-    const climb = knots[first + SIZE + i] - v00;
-    const twist = knots[first + SIZE + i + 1] - v10 - climb;
+function drawLines(found, first, part, stepX, stepY, line, {levels, pixelRatio}, pixels) {
+  const {count, value} = levels;
+  let k = 0;
+  for (let i = 0; i < found; i++) {
+    const x = candidates[i];
+    const at = first + columnOf[x];
+    const v00 = knots[at];
+    const v10 = knots[at + 1];
+    const climb = knots[at + SIZE] - v00;
+    const twist = knots[at + SIZE + 1] - v10 - climb;
     const rise = v10 - v00 + part * twist;
-    const value = v00 + part * climb;
+    const v = v00 + part * climb + partOf[x] * rise;
     const slopeX = rise * stepX;
-    for (let x = columnStart[i]; x < end; x++) {
-      const v = value + partOf[x] * rise;
-      const slopeY = (climb + partOf[x] * twist) * stepY;
-      let k = firstLevel[i];
-      while (k < count && at[k] <= v) k++;
-      // The sum is at least the slope: a cheap way to see that no line is near.
-      const reach = (Math.abs(slopeX) + Math.abs(slopeY)) * widest;
-      if ((k === count || at[k] - v >= reach) && (k === 0 || v - at[k - 1] >= reach)) continue;
-      const shown = lineAlpha(levels, k, v, Math.sqrt(slopeX * slopeX + slopeY * slopeY), pixelRatio);
-      if (shown > 0) pixels[line + x] = whitened(pixels[line + x], shown);
-    }
+    const slopeY = (climb + partOf[x] * twist) * stepY;
+    // Levels not above the value: it changes little from one pixel to the next, so walking beats searching.
+    while (k < count && value[k] <= v) k++;
+    while (k > 0 && value[k - 1] > v) k--;
+    const shown = lineAlpha(levels, k, v, slopeX * slopeX + slopeY * slopeY, pixelRatio);
+    if (shown > 0) pixels[line + x] = whitened(pixels[line + x], shown);
   }
 }
 

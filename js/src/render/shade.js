@@ -37,6 +37,7 @@ import {paintCells} from "./cells.js";
  * @property {[number, number, number]} hatch colour of the stripes over what is not finite, 0 to 255
  * @property {number} desaturate 0 to 1: greys an old picture that is kept while a new one loads
  * @property {number} [relief] 0 to 1: soft light from the upper left; 0 when left out
+ * @property {boolean} [hurried] in the middle of a gesture, where a coarser picture in time is better than a fine one late
  */
 
 /** Everything that decides how the picture looks. Lengths are CSS pixels. */
@@ -221,20 +222,23 @@ const clamped = (x) => Math.min(Math.max(x, 0), 1);
  * @param {ReturnType<typeof prepareLevels>} levels
  * @param {number} below how many levels are not above the value
  * @param {number} value
- * @param {number} slope per device pixel
+ * @param {number} slope2 square of the slope per device pixel
  * @param {number} pixelRatio
  */
-export function lineAlpha({count, value: at, major, alpha, half, gap}, below, value, slope, pixelRatio) {
+export function lineAlpha({count, value: at, major, alpha, half, gap}, below, value, slope2, pixelRatio) {
   let shown = 0;
-  for (let k = Math.max(below - 1, 0); k <= below && k < count; k++) {
-    const distance = Math.abs(at[k] - value);
-    // Most pixels are far from any line, and this spares them the divisions.
-    if (distance >= slope * (half[k] + 0.5)) continue;
+  for (let k = below > 0 ? below - 1 : 0; k <= below && k < count; k++) {
+    const apart = at[k] - value;
+    const far = half[k] + 0.5;
+    // Most pixels are far from any line, and this spares them the root and the divisions.
+    if (apart * apart >= slope2 * far * far) continue;
+    const slope = Math.sqrt(slope2);
+    const share = coverage(Math.abs(apart) / slope, half[k]) * alpha[k];
     const steepness = (slope * pixelRatio) / gap[below];
-    const apart = (1 + major[k] * (LOOK.majorEvery - 1)) / steepness;
-    const strength = clamped((apart - LOOK.crowded) / LOOK.crowdedFade);
+    const every = 1 + major[k] * (LOOK.majorEvery - 1);
+    const strength = clamped((every / steepness - LOOK.crowded) / LOOK.crowdedFade);
     const firm = clamped((steepness - LOOK.plateau) / (LOOK.plateauEnd - LOOK.plateau));
-    shown = Math.max(shown, coverage(distance / slope, half[k]) * alpha[k] * strength * firm);
+    shown = Math.max(shown, share * strength * firm);
   }
   return shown;
 }
@@ -416,7 +420,7 @@ function paintPixels(quad, {x0, y0, x1, y1}, paint, pixels) {
       // The sum is at least the slope: a cheap way to see that no line can be near.
       const reach = (Math.abs(sx) + Math.abs(sy)) * widest;
       if ((below > 0 && v - at[below - 1] < reach) || (below < count && at[below] - v < reach)) {
-        const line = lineAlpha(levels, below, v, Math.sqrt(sx * sx + sy * sy), pixelRatio);
+        const line = lineAlpha(levels, below, v, sx * sx + sy * sy, pixelRatio);
         r += line * (255 - r);
         g += line * (255 - g);
         b += line * (255 - b);

@@ -152,6 +152,7 @@ export class ExplorerView {
       this.#area,
       {
         panBy: (dx, dy) => this.#look((view) => view.panBy(dx, dy)),
+        whole: (distance) => Math.round(distance * this.#pane.ratio) / this.#pane.ratio,
         zoomAt: (factor, at) => this.#look((view) => view.zoomAt(factor, at)),
         cell: () => ((this.#pane.viewport?.scale ?? 1) * 2 ** -(this.#pane.level ?? 0)) / CELLS,
         size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
@@ -343,6 +344,7 @@ export class ExplorerView {
           medianDrawMs: sorted[sorted.length >> 1] ?? null,
           maxDrawMs: sorted.at(-1) ?? null,
           lastRenderMs: pane.renderTime,
+          lastCopyMs: pane.copyTime,
           messages: session.messages,
           tilesReceived: session.tilesReceived,
           tilesKept: session.store.size,

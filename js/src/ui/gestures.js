@@ -12,12 +12,13 @@ const LINE = 40;
  * @typedef {{
  *   panBy(dx: number, dy: number): void,
  *   zoomAt(factor: number, at?: [number, number]): void,
- *   cell(): number, size(): [number, number],
+ *   whole(distance: number): number, cell(): number, size(): [number, number],
  *   home(): void, probe(): void,
  *   hover(at: [number, number] | null): void,
  *   gesture(active: boolean): void,
  *   hint(): void
- * }} Hands  cell: pixels of a cell of the drawn level; gesture: one begins or ends; hint: the wheel was left to the page
+ * }} Hands  whole: the nearest distance that is whole device pixels, by which a picture can be moved as it is; cell: pixels
+ *   of a cell of the drawn level; gesture: one begins or ends; hint: the wheel was left to the page
  */
 
 /**
@@ -58,8 +59,10 @@ function pointer(root, area, hands, signal) {
   const move = (/** @type {PointerEvent} */ event) => {
     if (held === null) return hands.hover(onControl(event) ? null : place(area, event));
     if (event.pointerId !== held.id) return;
-    hands.panBy(event.clientX - held.x, event.clientY - held.y);
-    held = {id: held.id, x: event.clientX, y: event.clientY};
+    const dx = hands.whole(event.clientX - held.x);
+    const dy = hands.whole(event.clientY - held.y);
+    hands.panBy(dx, dy);
+    held = {id: held.id, x: held.x + dx, y: held.y + dy};
   };
   const up = (/** @type {PointerEvent} */ event) => {
     if (held === null || event.pointerId !== held.id) return;
@@ -108,7 +111,7 @@ function wheel(root, area, hands, signal) {
 /** @param {HTMLElement} root @param {HTMLElement} area @param {Hands} hands @param {AbortSignal} signal */
 function keyboard(root, area, hands, signal) {
   const step = (/** @type {KeyboardEvent} */ event, /** @type {number} */ side) =>
-    event.shiftKey ? hands.cell() : 0.1 * side;
+    event.shiftKey ? hands.cell() : hands.whole(0.1 * side);
   /** @type {Record<string, (event: KeyboardEvent) => void>} */
   const keys = {
     ArrowLeft: (event) => hands.panBy(step(event, hands.size()[0]), 0),

@@ -6,6 +6,8 @@ import {coordinate, h, say, significant} from "./dom.js";
 /** @typedef {[number, number]} Point */
 
 const DWELL_MS = 150;
+/** The height of the pill and its distance from the pointer. */
+const ROOM_ABOVE = 46;
 
 /**
  * @typedef {{
@@ -64,11 +66,11 @@ export class Readout {
     const pixel = this.reading.pixel();
     const where = `a ${coordinate(point[0], pixel)}\u2002b ${coordinate(point[1], pixel)}`;
     say(this.pill, `${where}\u2003${this.#exact?.text ?? this.#interpolated(point)}`);
-    // Beside the pointer, on the side where there is room.
-    const box = this.pill.getBoundingClientRect();
-    const x = Math.min(Math.max(at[0] - box.width - 14, 6), Math.max(6, width - box.width - 6));
-    const y = at[1] > box.height + 18 ? at[1] - box.height - 12 : at[1] + 14;
-    this.pill.style.transform = `translate(${x.toFixed(0)}px, ${y.toFixed(0)}px)`;
+    // Above or below the pointer, never over it, and inside the map. Percentages are of the pill itself: asking for its
+    // size here would have the browser lay out the page in the middle of a frame.
+    const x = `max(6px, min(${(at[0] - 14).toFixed(0)}px - 100%, ${(width - 6).toFixed(0)}px - 100%))`;
+    const y = at[1] > ROOM_ABOVE ? `calc(${(at[1] - 12).toFixed(0)}px - 100%)` : `${(at[1] + 14).toFixed(0)}px`;
+    this.pill.style.transform = `translate(${x}, ${y})`;
   }
 
   close() {
