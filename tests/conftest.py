@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, and none is wrong for having been slow beside other work.
+settings.register_profile("lossatlas", deadline=None, derandomize=True, database=None)
+settings.load_profile("lossatlas")
 
 HERE = Path(__file__).parent
 MARKERS = {"browser": pytest.mark.browser, "notebooks": pytest.mark.notebook}

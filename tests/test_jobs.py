@@ -217,6 +217,25 @@ def test_a_call_from_within_a_job_runs_at_once_instead_of_waiting_for_itself() -
     assert jobs.call(outer()) == "inner"
 
 
+def test_a_call_from_within_a_job_gets_no_helpers_that_it_could_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs.worker, "threads", 3)
+    log: list[str] = []
+
+    def inner() -> Work:
+        jobs.worker.share(lambda: steps(log, "helper", 1), 5)
+        yield
+
+    def outer() -> Work:
+        yield
+        jobs.call(inner())
+
+    jobs.call(outer())
+    jobs.worker.submit(steps([], "after all helpers", 1), TILES).wait(PATIENCE)
+    assert log == []
+
+
 def test_the_start_hook_runs_on_the_workers_thread_before_its_first_job() -> None:
     log: list[Any] = []
     worker = Worker(on_start=lambda: log.append(threading.current_thread()))
@@ -233,6 +252,51 @@ def test_the_start_hook_runs_on_the_workers_thread_before_its_first_job() -> Non
     assert log[0] is not threading.current_thread()
     assert log.count(log[0]) == 3
     assert not worker.is_current_thread
+
+
+def test_every_thread_has_been_through_its_start_hook_before_a_job_is_queued() -> None:
+    started: list[int] = []
+
+    def hook() -> None:
+        threading.Event().wait(0.02)
+        started.append(1)
+
+    worker = Worker(on_start=hook, threads=3)
+    job = worker.submit(steps([], "a", 1))
+    assert len(started) == 3
+    job.wait(PATIENCE)
+    worker.stop()
+
+
+def test_several_threads_take_part_in_a_job_that_shares_its_work() -> None:
+    worker, meeting, names = Worker(threads=3), threading.Barrier(3), set()
+
+    def part() -> Work:
+        meeting.wait(PATIENCE)  # only together do they get past it
+        names.add(threading.current_thread().name)
+        yield
+
+    def whole() -> Work:
+        worker.share(part, 5)
+        yield from part()
+
+    worker.submit(whole()).wait(PATIENCE)
+    worker.stop()
+    assert len(names) == 3
+
+
+def test_alone_means_that_nobody_takes_part() -> None:
+    worker, log = Worker(threads=3), []
+
+    def whole() -> Work:
+        with worker.alone():
+            worker.share(lambda: steps(log, "helper", 1), 5)
+        yield
+
+    worker.submit(whole()).wait(PATIENCE)
+    worker.submit(steps([], "a", 1), TILES).wait(PATIENCE)
+    worker.stop()
+    assert log == []
 
 
 # The duty cycle.
@@ -350,13 +414,18 @@ def test_an_idle_worker_holds_on_to_nothing(worker: Worker) -> None:
     class Large:
         pass
 
-    def work(large: Large) -> Work:
+    def work() -> Work:
         yield
-        return weakref.ref(large)
+        return Large()
 
-    reference = worker.submit(work(Large())).wait(PATIENCE)
-    worker.submit(steps([], "a", 1)).wait(PATIENCE)
-    gc.collect()
+    reference = weakref.ref(worker.submit(work()).wait(PATIENCE))
+    # The thread has yet to put the finished job aside.
+    moment = threading.Event()
+    for _ in range(1000):
+        gc.collect()
+        if reference() is None:
+            break
+        moment.wait(0.01)
     assert reference() is None
 
 

@@ -174,8 +174,9 @@ class Worker:
             for *_, job in self._queue:
                 job.cancel()
             self._changed.notify_all()
+            running = self._running
         limit = time.monotonic() + 2.0
-        for thread in self._running:
+        for thread in running:
             if thread is not threading.current_thread():
                 thread.join(timeout=max(0.0, limit - time.monotonic()))
 

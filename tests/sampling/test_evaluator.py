@@ -101,6 +101,22 @@ def test_a_function_that_loads_the_point_into_a_module_is_called_one_at_a_time(t
             assert grid[row, column] == pytest.approx(f(plane.at(float(a), float(b))).item(), rel=1e-12)
 
 
+def test_a_replica_made_in_the_middle_of_a_forward_pass_is_like_the_others() -> None:
+    others: list[Any] = []
+
+    def loss(output: Tensor, y: Tensor) -> Tensor:
+        if others == ["now"]:
+            with objective.replica() as other:
+                others[:] = [other]
+        return F.cross_entropy(output, y)
+
+    objective = la.Objective(Counting(), loss, (normal(20, 6, dtype=torch.float64), whole(3, 20)))
+    others.append("now")
+    value = objective.value(objective.theta)
+    others[0].buffer.copy_(objective.theta)
+    assert jobs.call(objective.evaluate_in(others[0], "there"))[0] == value
+
+
 def test_each_node_is_evaluated_once_although_all_take_part(threads: int) -> None:
     loss, calls = counting(F.cross_entropy)
     objective = la.Objective(mlp(6, 3), loss, classification(20))
@@ -163,13 +179,19 @@ def test_gradients_and_maps_at_the_same_time_do_not_disturb_each_other(threads: 
 
 
 def test_jobs_that_ask_for_maps_within_a_step_do_not_wait_for_each_other(threads: int) -> None:
-    objective = la.Objective(mlp(6, 3), F.cross_entropy, classification(20))
+    x, y = classification(20)
+    batches = list(
+        zip(x.split(4), y.split(4), strict=True)
+    )  # kept whole, so that a node is given up between two
+    objective = la.Objective(mlp(6, 3), F.cross_entropy, batches, separable=False)
 
     def inside(seed: int) -> Any:
         yield
-        return la.Landscape(objective, la.Plane.random(objective, seed)).grid(shape=(6, 6))
+        return la.Landscape(objective, la.Plane.random(objective, seed)).grid(shape=(4, 4))
 
-    asked = [jobs.worker.submit(inside(seed), jobs.TILES) for seed in range(8)]
+    asked = [
+        jobs.worker.submit(inside(seed), (jobs.TILES, jobs.PROBE, jobs.CALL)[seed % 3]) for seed in range(24)
+    ]
     for seed, job in enumerate(asked):
-        expected = la.Landscape(objective, la.Plane.random(objective, seed)).grid(shape=(6, 6))
+        expected = la.Landscape(objective, la.Plane.random(objective, seed)).grid(shape=(4, 4))
         assert job.wait(60).tolist() == expected.tolist()

@@ -240,7 +240,7 @@ class Objective:
     @contextlib.contextmanager
     def replica(self) -> Iterator[Replica]:
         """Borrow a replica; jobs that run interleaved get one each, and it is kept for the next."""
-        with self._lock:
+        with self._lock, torch.inference_mode(False):  # a user's loss may ask for a map of its own
             replica = self._idle.pop() if self._idle else self._made.copy()
         try:
             yield replica
