@@ -224,10 +224,10 @@ class Worker:
         return bool(self._queue) and (first or self._queue[0][0] == CALL or self._duty() >= 1.0)
 
     def _rest(self, seconds: float) -> None:
-        """Leave the processor to the running cell, unless a cell's own call comes in."""
+        """Leave the processor to the running cell, unless its own call or a probe comes in."""
         end = time.perf_counter() + seconds
         with self._changed:
-            while not self._stopping and not (self._queue and self._queue[0][0] == CALL):
+            while not self._stopping and not (self._queue and self._queue[0][0] <= PROBE):
                 left = end - time.perf_counter()
                 if left <= 0 or self._duty() >= 1.0:
                     return
