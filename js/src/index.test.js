@@ -80,8 +80,8 @@ beforeEach(() => {
     createImageData: (/** @type {number} */ w, /** @type {number} */ h) => ({data: new Uint8ClampedArray(4 * w * h)}),
   };
   vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockReturnValue(/** @type {any} */ (context));
-  // A map of 480 × 412: four by two tiles at home.
-  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(480 + 68 + 82);
+  // A map of 480 × 416: four by two tiles at home.
+  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(480 + 72 + 82);
   vi.stubGlobal(
     "ResizeObserver",
     class {

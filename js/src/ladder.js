@@ -45,12 +45,13 @@ const NESTED = {1: 5, 2: 5, 5: 4};
 const DECADES = [
   {
     name: "fine",
-    mantissas: [10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90],
+    mantissas: [10, 12.5, 15, 17.5, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90],
     majors: [10, 20, 50],
     decades: 2.2,
   },
-  {name: "units", mantissas: [10, 20, 30, 40, 50, 60, 70, 80, 90], majors: [10, 20, 50], decades: 4.6},
-  {name: "odd", mantissas: [10, 20, 30, 50, 70], majors: [10, 20, 50], decades: 6},
+  // About as far apart as a logarithm shows them.
+  {name: "seven", mantissas: [10, 15, 20, 30, 40, 50, 70], majors: [10, 20, 50], decades: 5},
+  {name: "five", mantissas: [10, 20, 30, 50, 70], majors: [10, 20, 50], decades: 6},
   {name: "few", mantissas: [10, 20, 50], majors: [10], decades: SPARSE_DECADES},
 ];
 
@@ -118,7 +119,7 @@ function withinDecades([lo, hi], {name, mantissas, majors}) {
         value,
         major: majors.includes(mantissa),
         opacity: 1,
-        step: decimal(mantissa % 10 ? 1 : 10, decade - 1),
+        step: decimal(mantissa % 10 === 0 ? 10 : mantissa % 1 === 0 ? 1 : 0.1, decade - 1),
       });
     }
   }
@@ -192,7 +193,7 @@ function fittingRung(range, before, finest) {
 /**
  * The number nearest to digits · 10^power. A division by a power of ten is exact where a product with its inverse is
  * not: 3 / 10 is 0.3, 3 * 0.1 is not.
- * @param {number} digits whole
+ * @param {number} digits exact in binary
  * @param {number} power whole
  */
 function decimal(digits, power) {

@@ -84,8 +84,8 @@ describe("a log ladder", () => {
     for (let decades = 0.1; decades < 600; decades *= 1.07) {
       const {levels} = ladder({lo: 10 ** (-decades / 2), hi: 10 ** (decades / 2), scale: "log"});
       expect(levels.length).toBeGreaterThanOrEqual(6);
-      // 4.6 decades of nine; majors are a third of them.
-      expect(levels.length).toBeLessThanOrEqual(42);
+      // Five decades of seven; three in seven are majors.
+      expect(levels.length).toBeLessThanOrEqual(36);
       expect(levels.some((level) => level.major)).toBe(true);
     }
   });

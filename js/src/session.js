@@ -15,7 +15,9 @@ import {cover, isComplete, TileStore} from "./tiles.js";
  * @typedef {import("./tiles.js").Scale} Scale
  * @typedef {import("./source/comm.js").Request} Request
  * @typedef {Omit<Request, "fields">} ViewRequest
- * @typedef {{request(): ViewRequest | null, onChange(what: Change): void}} SessionView  request: null while hidden
+ * @typedef {{
+ *   request(): ViewRequest | null, homeInSight(): {rect: readonly number[], level: number} | null, onChange(what: Change): void
+ * }} SessionView  request: null while hidden; homeInSight: what the home view shows, with what its frame has room for beside it
  * @typedef {"tiles" | "scene" | "status" | "state" | "scale" | "error" | "style"} Change
  */
 
@@ -276,12 +278,15 @@ export class Session {
     const known = this.#domains.get(`${field}/${this.scale}`);
     if (known?.settled && known.hash === hash) return;
     // A small frame draws the home view with coarser tiles, a large one with finer ones below which the coarse ones lie.
-    const tiles = new Set(cover(home, this.homeLevel).map((address) => this.store.best(hash, field, address)));
-    if (tiles.has(null)) return;
-    const data = [...tiles].map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
-    const complete = data.every(isComplete);
-    const values = data.map((tile) => nodesIn(home, tile));
-    this.#chooseScale(values);
+    const atHome = this.#covering(hash, field, home, this.homeLevel);
+    if (atHome === null) return;
+    this.#chooseScale(atHome.map((tile) => nodesIn(home, tile)));
+    // The colours are for all that is in sight at home, as soon as there is a first pass of it.
+    const view = [...this.views].map((one) => one.homeInSight()).find((one) => one !== null);
+    const inSight = view ? this.#covering(hash, field, view.rect, view.level) : atHome;
+    const complete = inSight?.every(isComplete) ?? false;
+    const values =
+      inSight && view ? inSight.map((tile) => nodesIn(view.rect, tile)) : atHome.map((tile) => nodesIn(home, tile));
     const {scale} = this;
     const found = domainOf(
       values.map((list) => list.map((value) => drawn(value, scale))),
@@ -295,12 +300,20 @@ export class Session {
     const moved =
       last === undefined ||
       (sameScene
-        ? Math.max(Math.abs(found[0] - last.domain[0]), Math.abs(found[1] - last.domain[1])) > room
+        ? complete || Math.max(Math.abs(found[0] - last.domain[0]), Math.abs(found[1] - last.domain[1])) > room
         : found[0] < last.domain[0] - room || found[1] > last.domain[1] + room);
     const domain = moved ? found : /** @type {NonNullable<typeof last>} */ (last).domain;
     // A family's domain was agreed on by the first of its scenes; the later ones have no say in small things.
     this.#domains.set(`${field}/${scale}`, {domain, hash, settled: complete || (!moved && !sameScene)});
     if (moved) this.#tell("scale");
+  }
+
+  /** The best tiles there are over a rectangle, null if some of it has none. @param {string} hash @param {number} field @param {readonly number[]} rect @param {number} level */
+  #covering(hash, field, rect, level) {
+    const tiles = new Set(
+      cover([rect[0], rect[1], rect[2], rect[3]], level).map((at) => this.store.best(hash, field, at)),
+    );
+    return tiles.has(null) ? null : [...tiles].map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
   }
 
   /** @param {number[][]} lists values at the nodes of the home view */

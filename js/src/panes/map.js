@@ -121,6 +121,14 @@ export class MapPane {
     this.#see(Viewport.fit(this.session.scene?.home ?? [-1, 1, -1, 1], width, height));
   }
 
+  /** What the home view shows in this frame, and at which level; null before there is a frame. */
+  homeInSight() {
+    const [width, height] = this.#size;
+    if (width < 1) return null;
+    const viewport = Viewport.fit(this.session.scene?.home ?? [-1, 1, -1, 1], width, height);
+    return {rect: viewport.rect, level: viewport.level(this.ratio, null)};
+  }
+
   /** @param {Viewport} viewport @param {boolean} [byHand] */
   look(viewport, byHand = true) {
     if (byHand) this.atHome = false;

@@ -110,6 +110,11 @@ export class CommSource {
     return this.#missing.size;
   }
 
+  /** Whether the kernel is there, but has closed this map. */
+  get closed() {
+    return this.#closed;
+  }
+
   counts() {
     return {sent: this.#sent, received: this.#received, credit: this.#credit, latency: median(this.#latencies)};
   }

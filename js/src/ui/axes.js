@@ -1,13 +1,23 @@
 // Ticks and titles along the two axes: what each direction is, and how long 1 is.
 
 import {formatLevel, tickStep, ticks} from "../ladder.js";
-import {labelled} from "./dom.js";
+import {labelled, significant} from "./dom.js";
 
 /** @typedef {import("../viewport.js").Viewport} Viewport */
 /** @typedef {import("../protocol.js").Axis} Axis */
 
 const SVG = "http://www.w3.org/2000/svg";
 const TICK = 5;
+/** Base line of the title of b, from the left. */
+const TITLE = 20;
+/** Pixels that a letter of a title takes at most, nearly always. */
+const LETTER = 7.5;
+
+/** @param {string} text @param {number} pixels */
+const cut = (text, pixels) => {
+  const most = Math.max(1, Math.floor(pixels / LETTER));
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+};
 
 /** What the ticks of an axis count. @param {string} letter @param {ReturnType<typeof labelled>["shift"]} shift */
 const counting = (letter, shift) =>
@@ -17,7 +27,7 @@ const counting = (letter, shift) =>
 export function axisTitle(letter, axis) {
   if (axis === undefined) return letter;
   const {name, length, unit = ""} = axis;
-  const one = typeof length === "number" ? ` · 1 = ${Number(length.toPrecision(2))} ${unit}`.trimEnd() : "";
+  const one = typeof length === "number" ? ` · 1 = ${significant(length, 3)} ${unit}`.trimEnd() : "";
   return `${letter} · ${name}${one}`;
 }
 
@@ -91,10 +101,11 @@ export class Axes {
     for (const unused of this.#pool.splice(used)) unused.remove();
 
     const middle = top + height / 2;
-    const titleA = svg("text", {x: left + width / 2, y: bottom + 40, "text-anchor": "middle"});
-    titleA.textContent = axisTitle(counting("a", labelsA.shift), axes[0]);
-    const titleB = svg("text", {x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})`});
-    titleB.textContent = axisTitle(counting("b", labelsB.shift), axes[1]);
+    const titleA = svg("text", {x: left + width / 2, y: bottom + 39, "text-anchor": "middle"});
+    titleA.textContent = cut(axisTitle(counting("a", labelsA.shift), axes[0]), width);
+    const turned = {"text-anchor": "middle", transform: `rotate(-90 ${TITLE} ${middle})`};
+    const titleB = svg("text", {x: TITLE, y: middle, ...turned});
+    titleB.textContent = cut(axisTitle(counting("b", labelsB.shift), axes[1]), height);
     this.#titles.replaceChildren(titleA, titleB);
   }
 }

@@ -17,12 +17,13 @@ import {PALETTE, watchTheme} from "./theme.js";
 /** @typedef {import("../session.js").Change} Change */
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
-const ROOM = {left: 68, top: 16, right: 82, bottom: 52};
+const ROOM = {left: 72, top: 14, right: 82, bottom: 50};
 const NARROW_ROOM = {left: 12, top: 12, right: 58, bottom: 12};
 const COMPACT = 760;
 const NARROW = 480;
 const HEIGHT = 480;
 const HINT_MS = 1400;
+const FIRST_HINT_MS = 3500;
 const SAVE_VIEW_AFTER = 300;
 
 export class ExplorerView {
@@ -38,7 +39,8 @@ export class ExplorerView {
   #area = h("div", {class: "la-area"});
   #map = h("div", {class: "la-map"});
   #blank = h("div", {class: "la-blank"});
-  #hint = h("div", {class: "la-hint"}, "Click the map, or hold Ctrl, to zoom with the wheel");
+  #hint = h("div", {class: "la-hint", "aria-hidden": "true"});
+  #greeted = false;
   #error = h("div", {class: "la-note la-error", role: "status"});
   #stale = h("div", {class: "la-note", role: "status"});
   #room = ROOM;
@@ -92,6 +94,10 @@ export class ExplorerView {
     return this.#visible ? this.#pane.request() : null;
   }
 
+  homeInSight() {
+    return this.#pane.homeInSight();
+  }
+
   /** @param {Change} what */
   onChange(what) {
     if (what === "scene" && this.#pane.atHome) this.#pane.home();
@@ -121,7 +127,6 @@ export class ExplorerView {
     const dismiss = h("button", {type: "button", "aria-label": "dismiss"}, "×");
     dismiss.addEventListener("click", () => this.#session.dismissError(), {signal: this.#signal});
     this.#error.append(h("span"), dismiss);
-    this.#hint.hidden = true;
     this.#bar.fit.addEventListener("click", () => this.#pane.fit(), {signal: this.#signal});
     const body = h("div", {class: "la-body"}, this.#map);
     const root = h(
@@ -160,10 +165,16 @@ export class ExplorerView {
         probe: () => this.#readout.probeCentre(),
         hover: (at) => this.#readout.hover(at),
         gesture: (active) => this.#pane.hold(active),
-        hint: () => this.#showHint(),
+        hint: () => this.#showHint("Click the map, or hold Ctrl, to zoom with the wheel"),
       },
       signal,
     );
+    const greet = () => {
+      if (this.#greeted) return;
+      this.#greeted = true;
+      this.#showHint("wheel or + − zooms · drag or arrows pan · 0 is home", FIRST_HINT_MS);
+    };
+    this.element.addEventListener("focusin", (event) => event.target === this.element && greet(), {signal});
     const {model} = this.#session;
     this.#updateTheme = watchTheme(
       () => model.get("theme") ?? "auto",
@@ -261,12 +272,12 @@ export class ExplorerView {
     this.onChange("scale");
   }
 
-  #showHint() {
-    this.#hint.hidden = false;
+  /** @param {string} text @param {number} [ms] */
+  #showHint(text, ms = HINT_MS) {
+    say(this.#hint, text);
+    this.#hint.classList.add("la-shown");
     clearTimeout(this.#hinting);
-    this.#hinting = setTimeout(() => {
-      this.#hint.hidden = true;
-    }, HINT_MS);
+    this.#hinting = setTimeout(() => this.#hint.classList.remove("la-shown"), ms);
   }
 
   /** What stands around the map, after each of its frames. */
@@ -320,10 +331,11 @@ export class ExplorerView {
     this.#sliders.draw(scene, session.position, state !== "static" && state !== "frozen");
     const {pending} = source;
     const hash = this.#pane.subject?.hash ?? session.hash;
-    this.#status.draw({state, pending, status, ...this.#counts, hash, notes: scene?.notes ?? []});
+    const {closed} = source;
+    this.#status.draw({state, pending, status, ...this.#counts, hash, notes: scene?.notes ?? [], closed});
     const nothing = this.#pane.tiles().length === 0;
     this.#blank.hidden = !nothing;
-    say(this.#blank, nothing ? blankWords(state) : "");
+    say(this.#blank, nothing ? blankWords(state, closed) : "");
     this.#error.hidden = error === null;
     say(/** @type {Element} */ (this.#error.firstElementChild), error ?? "");
     this.#stale.hidden = status?.model_changed !== true || state === "frozen" || state === "static";
@@ -387,9 +399,10 @@ export class ExplorerView {
 /** @param {any} view @returns {view is {center: [number, number], span: number}} */
 const isView = (view) => Array.isArray(view?.center) && view.center.length === 2 && view.span > 0;
 
-/** @param {import("../source/comm.js").State} state */
-function blankWords(state) {
-  if (state === "static") return "There is no kernel behind this map, and nothing was saved with it.";
-  if (state === "frozen") return "The kernel has gone. Run the cell again.";
+/** @param {import("../source/comm.js").State} state @param {boolean} closed */
+function blankWords(state, closed) {
+  if (state === "static") return "There is no kernel behind this map, and nothing was saved with it. Run the cell.";
+  if (state === "frozen") return `${closed ? "This map was closed." : "The kernel has gone."} Run the cell again.`;
+  if (state === "busy") return "The kernel is busy. The first picture comes when its cell ends.";
   return state === "waiting" ? "waiting for the kernel" : "the first picture is on its way";
 }

@@ -5,17 +5,20 @@ import {counted, h, say} from "./dom.js";
 /** @typedef {import("../source/comm.js").State} State */
 /** @typedef {import("../protocol.js").Status} Status */
 
-/** @param {State} state @param {number} pending @param {Status | null} status */
-export function stateWords(state, pending, status) {
+/**
+ * What the line is like, and what to do about it. @param {State} state @param {number} pending @param {Status | null} status
+ * @param {boolean} closed the kernel is there, but has closed this map
+ */
+export function stateWords(state, pending, status, closed) {
   switch (state) {
     case "waiting":
       return "waiting for the kernel";
     case "busy":
       return `kernel busy, ${counted(pending)} ${pending === 1 ? "tile" : "tiles"} waiting`;
     case "frozen":
-      return "kernel gone, map frozen: re-run the cell";
+      return closed ? "closed: re-run the cell to open it again" : "kernel gone, map frozen: re-run the cell";
     case "static":
-      return "no kernel: what is drawn stays, nothing new comes";
+      return "no kernel: run the cell to see more than this";
     default:
       if (status?.state === "paused") return "live, paused";
       return status?.state === "slowed" ? "live, slowed while a cell runs" : "live";
@@ -35,26 +38,31 @@ export class StatusLine {
     {class: "la-foot"},
     h("span", {class: "la-line"}, this.#dot, this.#state),
     this.#nodes,
+    this.#bad,
     this.#rate,
     this.#queue,
-    this.#bad,
     this.#recipe,
   );
 
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
-   *   hash: string | null, notes: readonly string[]}} facts evaluated, total: nodes of the view; bad: not finite
+   *   hash: string | null, notes: readonly string[], closed: boolean}} facts evaluated, total: nodes of the view; bad: not
+   *   finite
    */
-  draw({state, pending, status, evaluated, total, bad, hash, notes}) {
-    say(this.#state, stateWords(state, pending, status));
+  draw({state, pending, status, evaluated, total, bad, hash, notes, closed}) {
+    say(this.#state, stateWords(state, pending, status, closed));
+    this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
+    const all = evaluated >= total;
+    const rest = evaluated > 0 ? ", rest interpolated" : "";
     two(
       this.#nodes,
       total > 0 ? counted(evaluated) : "",
-      `of ${counted(total)} nodes${evaluated < total ? ", rest interpolated" : ""}`,
+      all ? "nodes, every one evaluated" : `of ${counted(total)} nodes${rest}`,
     );
     const working = state === "live" && status !== null && status.queue > 0;
     two(this.#rate, working && status.rate ? counted(status.rate) : "", "nodes/s");
-    two(this.#queue, working ? counted(status.queue) : "", "in the queue");
+    // When all that is in sight is there, the kernel goes on with what a pan would show.
+    two(this.#queue, working && !all ? counted(status.queue) : "", "to go");
     this.#bad.hidden = bad === 0;
     say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
     say(this.#recipe, hash === null ? "" : `recipe ${hash.slice(0, 7)}`);
