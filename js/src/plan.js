@@ -2,6 +2,7 @@
 // Nothing is ever blank that was not: parents stay until their children have come, children until their parents have.
 
 import {SIZE} from "./spline.js";
+import {stitch, valueIn} from "./stitch.js";
 import {ancestorOf, childrenOf, cover, isComplete, keyOf, partOf, sample} from "./tiles.js";
 
 /**
@@ -15,7 +16,8 @@ import {ancestorOf, childrenOf, cover, isComplete, keyOf, partOf, sample} from "
  * @typedef {import("./protocol.js").Wanted} Wanted
  * @typedef {[number, number, number, number]} Rect
  *
- * @typedef {{grid: Float32Array, key: string, offset: number, uv: Rect}} Source  offset: absolute, in drawn values
+ * @typedef {{grid: Float32Array, key: string, offset: number, uv: Rect, density: number}} Source  offset: absolute, in drawn
+ *   values; density: nodes per unit of the plane along a border
  * @typedef {{address: TileAddress, to: Source, from: Source | null, since: number}} Square  since: start of the blend
  * @typedef {{hash: string, field: number, scale: Scale, viewport: Viewport, level: number}} Subject
  */
@@ -38,21 +40,23 @@ let snapshots = 0;
 function snapshot({to, from}, t) {
   if (from === null || t >= 1) return to;
   const grid = new Float32Array(SIZE * SIZE);
-  const last = SIZE - 1;
-  const read = (/** @type {Source} */ source, /** @type {number} */ i, /** @type {number} */ j) => {
-    const [u0, v0, u1, v1] = source.uv;
-    return sample(source.grid, u0 + (i / last) * (u1 - u0), v0 + (j / last) * (v1 - v0));
-  };
   for (let j = 0; j < SIZE; j++)
-    for (let i = 0; i < SIZE; i++)
-      grid[j * SIZE + i] = (1 - t) * (read(from, i, j) + (from.offset - to.offset)) + t * read(to, i, j);
-  return {grid, key: `snapshot/${++snapshots}`, offset: to.offset, uv: [0, 0, 1, 1]};
+    for (let i = 0; i < SIZE; i++) {
+      const old = valueIn(from, i, j);
+      grid[j * SIZE + i] = old + t * (valueIn(to, i, j) - old) - to.offset;
+    }
+  return {...to, grid, key: `snapshot/${++snapshots}`, uv: [0, 0, 1, 1]};
 }
+
+/** Another scene, field or scale is another quantity. @param {Subject} subject */
+const familyOf = ({hash, field, scale}) => `${hash}/${field}/${scale}`;
 
 export class Plan {
   /** What the last frame drew, by square. @type {Map<string, Square>} */
   squares = new Map();
   #family = "";
+  /** Squares with borrowed borders, by what they are made of. @type {Map<string, Source>} */
+  #stitched = new Map();
 
   /** @param {TileStore} store */
   constructor(store) {
@@ -65,19 +69,22 @@ export class Plan {
    * @returns {{moving: boolean}} moving: a blend is under way
    */
   update(subject, now, blend) {
-    const family = `${subject.hash}/${subject.field}/${subject.scale}`;
-    // Another scene or scale is another quantity: between them there is nothing to blend.
+    const family = familyOf(subject);
+    // Between two quantities there is nothing to blend.
     const before = family === this.#family ? this.squares : new Map();
     this.#family = family;
     /** @type {Map<string, Square>} */
     const squares = new Map();
     let moving = false;
-    for (const address of cover(subject.viewport.rect, subject.level)) {
-      this.#choose(subject, address, null, DEPTH, (at, to) => {
-        const square = follow(before, at, to, now, blend);
-        if (square.from !== null) moving = true;
-        squares.set(keyOf(at.z, at.x, at.y), square);
-      });
+    /** @type {Map<string, {address: TileAddress, to: Source}>} */
+    const chosen = new Map();
+    for (const address of cover(subject.viewport.rect, subject.level))
+      this.#choose(subject, address, null, DEPTH, (at, to) => chosen.set(keyOf(at.z, at.x, at.y), {address: at, to}));
+    this.#stitched = stitch(chosen, this.#stitched);
+    for (const [name, {address, to}] of chosen) {
+      const square = follow(before, address, to, now, blend);
+      if (square.from !== null) moving = true;
+      squares.set(name, square);
     }
     this.squares = squares;
     return {moving};
@@ -101,7 +108,8 @@ export class Plan {
     }
     if (tile === null) return;
     const {grid, key, offset} = this.store.grid(hash, tile, scale);
-    emit(address, {grid, key, offset, uv: partOf(address, tile.data)});
+    const density = (tile.data.nodes - 1) * 2 ** tile.data.z;
+    emit(address, {grid, key, offset, uv: partOf(address, tile.data), density});
   }
 
   /** @param {Subject} subject @param {TileAddress} address @param {number} depth @returns {boolean} */
@@ -180,7 +188,13 @@ export class Plan {
       if (best === null) return null;
       const side = 2 ** best.data.z;
       const {grid, offset} = this.store.grid(subject.hash, best, subject.scale);
-      return {value: sample(grid, a * side - best.data.x, b * side - best.data.y) + offset, tile: best};
+      // A border that was borrowed is read as it is drawn.
+      const square = this.#family === familyOf(subject) ? this.squares.get(keyOf(z, address.x, address.y)) : undefined;
+      const value =
+        square !== undefined && this.#stitched.has(square.to.key)
+          ? valueIn(square.to, (a * n - address.x) * (SIZE - 1), (b * n - address.y) * (SIZE - 1))
+          : sample(grid, a * side - best.data.x, b * side - best.data.y) + offset;
+      return {value, tile: best};
     }
     return null;
   }

@@ -1,6 +1,7 @@
 import {describe, expect, test} from "vitest";
 import {BLEND_MS, Plan} from "./plan.js";
 import {tileOf} from "./source/memory.js";
+import {valueIn} from "./stitch.js";
 import {TileStore} from "./tiles.js";
 import {Viewport} from "./viewport.js";
 
@@ -156,6 +157,77 @@ describe("wants", () => {
     const {plan} = holding([]);
     const deep = subject({viewport: new Viewport([0.3, 0.3], 1e-9, 480, 480), level: 30});
     expect(Math.max(...plan.wants(deep, [-20, 16]).tiles.map(([z]) => z))).toBe(16);
+  });
+});
+
+describe("where finer and coarser squares meet", () => {
+  /** Something that no pass before the last resolves. @type {import("./source/memory.js").Surface} */
+  const rough = (a, b) => Math.sin(9 * a + 2) * Math.cos(7 * b) + 0.3 * Math.sin(23 * a * b);
+  /** What is drawn at a point of a square, u and v in 0 … 1. @param {Plan} plan @param {string} name @param {number} u @param {number} v */
+  const drawn = (plan, name, u, v) => {
+    const to = /** @type {import("./plan.js").Square} */ (plan.squares.get(name)).to;
+    return valueIn(to, 128 * u, 128 * v);
+  };
+
+  /** @param {number[][]} tiles @param {Partial<import("./plan.js").Subject>} [more] */
+  const drawing = (tiles, more) => {
+    const store = new TileStore();
+    for (const [z, x, y, nodes] of tiles) store.put("s", tileOf(rough, {z, x, y}, nodes));
+    const plan = new Plan(store);
+    plan.update(subject(more), 0, 0);
+    return {plan, store};
+  };
+
+  test("the borders of four tiles with four passes are one", () => {
+    const {plan} = drawing([
+      [0, -1, -1, 33],
+      [0, 0, -1, 5],
+      [0, -1, 0, 9],
+      [0, 0, 0, 17],
+    ]);
+    for (let k = 0; k <= 128; k++) {
+      const t = k / 128;
+      expect(drawn(plan, "0/-1/-1", 1, t)).toBeCloseTo(drawn(plan, "0/0/-1", 0, t), 5);
+      expect(drawn(plan, "0/-1/0", 1, t)).toBeCloseTo(drawn(plan, "0/0/0", 0, t), 5);
+      expect(drawn(plan, "0/-1/-1", t, 1)).toBeCloseTo(drawn(plan, "0/-1/0", t, 0), 5);
+      expect(drawn(plan, "0/0/-1", t, 1)).toBeCloseTo(drawn(plan, "0/0/0", t, 0), 5);
+    }
+  });
+
+  test("a tile beside its undivided parent ends as the parent does, and is itself a cell further in", () => {
+    const view = new Viewport([0.5, 0.5], 1, 480, 480);
+    const {plan, store} = drawing(
+      [
+        [0, 0, 0, 9],
+        [1, 0, 0, 33],
+      ],
+      {viewport: view, level: 1},
+    );
+    const tile = store.get("s", 0, {z: 1, x: 0, y: 0});
+    const own = tile && store.grid("s", tile, "linear");
+    for (let k = 0; k <= 128; k++) {
+      const t = k / 128;
+      expect(drawn(plan, "1/0/0", 1, t)).toBeCloseTo(drawn(plan, "1/1/0", 0, t), 5);
+      expect(drawn(plan, "1/0/0", t, 1)).toBeCloseTo(drawn(plan, "1/0/1", t, 0), 5);
+    }
+    for (let j = 0; j <= 124; j += 4)
+      for (let i = 0; i <= 124; i += 4)
+        expect(drawn(plan, "1/0/0", i / 128, j / 128)).toBeCloseTo(
+          (own?.grid[j * 129 + i] ?? 0) + (own?.offset ?? 0),
+          5,
+        );
+  });
+
+  test("tiles with the same nodes are drawn as they came, and nothing is made twice", () => {
+    const {plan} = drawing(quarters.map((tile) => [...tile, 9]));
+    for (const {to} of plan.squares.values()) expect(to.key).not.toContain("beside");
+    const mixed = drawing([
+      [0, -1, 0, 33],
+      [0, 0, 0, 9],
+    ]).plan;
+    const grid = mixed.squares.get("0/-1/0")?.to.grid;
+    mixed.update(subject(), 1, 0);
+    expect(mixed.squares.get("0/-1/0")?.to.grid).toBe(grid);
   });
 });
 
