@@ -56,7 +56,8 @@ export function colourAt(lut, t) {
  *
  * At the top the 99.5 % quantile: a loss shoots up at the rim of a map, and the few highest samples would leave the rest
  * in one colour. At the bottom the minimum, for that is what one looks for; but its logarithm falls without end where a
- * loss reaches 0, so on a log scale the bottom is the 0.5 % quantile. Whatever lies outside takes the colour at the end.
+ * loss reaches 0, so on a log scale the bottom is at most a quarter of the range below the 0.5 % quantile. Whatever lies
+ * outside takes the colour at the end.
  * @param {Iterable<ArrayLike<number>>} grids drawn values; those that are not finite do not count
  * @param {{scale?: Scale}} [options]
  * @returns {[number, number] | null} equal numbers when all samples are equal, null when there is no sample
@@ -71,8 +72,9 @@ export function domainOf(grids, {scale = "linear"} = {}) {
   }
   if (count === 0) return null;
   const samples = sorted.subarray(0, count).sort();
-  const low = scale === "log" ? quantile(samples, 0.005) : samples[0];
   const high = quantile(samples, 0.995);
+  const few = quantile(samples, 0.005);
+  const low = scale === "log" ? Math.max(samples[0], few - (high - few) / 4) : samples[0];
   // Flat but for a few samples: they are then all there is to see.
   return low < high ? [low, high] : [samples[0], samples[count - 1]];
 }

@@ -36,9 +36,10 @@ describe("the colour domain", () => {
     expect(domainOf([samples])).toEqual([0, 995]);
   });
 
-  it("leaves out the lowest few of a log scale", () => {
+  it("goes down to the minimum of a log scale, but not to the pit of a few samples", () => {
     const samples = Float32Array.from({length: 1001}, (_, i) => (i === 0 ? -700 : i));
-    expect(domainOf([samples], {scale: "log"})).toEqual([5, 995]);
+    expect(domainOf([samples], {scale: "log"})).toEqual([5 - 990 / 4, 995]);
+    expect(domainOf([samples.slice(1)], {scale: "log"})?.[0]).toBe(1);
   });
 
   it("counts finite samples only, over all grids", () => {

@@ -81,7 +81,7 @@ beforeEach(() => {
   };
   vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockReturnValue(/** @type {any} */ (context));
   // A map of 480 × 416: four by two tiles at home.
-  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(480 + 72 + 82);
+  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(480 + 72 + 86);
   vi.stubGlobal(
     "ResizeObserver",
     class {

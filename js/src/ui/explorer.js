@@ -17,8 +17,8 @@ import {PALETTE, watchTheme} from "./theme.js";
 /** @typedef {import("../session.js").Change} Change */
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
-const ROOM = {left: 72, top: 14, right: 82, bottom: 50};
-const NARROW_ROOM = {left: 12, top: 12, right: 58, bottom: 12};
+const ROOM = {left: 72, top: 14, right: 86, bottom: 50};
+const NARROW_ROOM = {left: 12, top: 12, right: 66, bottom: 12};
 const COMPACT = 760;
 const NARROW = 480;
 const HEIGHT = 480;
