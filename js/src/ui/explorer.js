@@ -147,6 +147,9 @@ export class ExplorerView {
       this.#status.element,
       live,
     );
+    // JupyterLab looks from the focused element upwards, and its own selectors may match before it comes to the root.
+    for (const control of root.querySelectorAll("input, select, button"))
+      control.setAttribute("data-lm-suppress-shortcuts", "true");
     return root;
   }
 
