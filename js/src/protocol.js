@@ -34,10 +34,10 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * }} Probed
  * @typedef {{
  *   k: "status", epoch: number, state: string, queue: number, done: number, rate: number | null, eta: number | null,
- *   model_changed: boolean
+ *   model_changed: boolean, heard: Record<string, number>
  * }} Status
  * @typedef {{
- *   k: "error", client: string | null, req: number | null, code: string, text: string, retry: boolean
+ *   k: "error", client: string | null, req: number | null, tile: number[] | null, code: string, text: string, retry: boolean
  * }} ErrorMessage
  * @typedef {Ready | SceneMessage | Tiles | Probed | Status | ErrorMessage} Message
  *
@@ -151,10 +151,12 @@ export function decode(head, buffers = []) {
         rate: numberOrNull(h.rate),
         eta: numberOrNull(h.eta),
         model_changed: h.model_changed === true,
+        heard: record(h.heard),
       };
     case "error": {
       const req = numberOrNull(h.req);
-      return {k: "error", client, req, code: String(h.code), text: String(h.text), retry: h.retry === true};
+      const tile = Array.isArray(h.tile) ? h.tile : null;
+      return {k: "error", client, req, tile, code: String(h.code), text: String(h.text), retry: h.retry === true};
     }
     default:
       return null;

@@ -68,6 +68,8 @@ export class CommSource {
   #seen = 0;
   #credit = 64;
   #unacknowledged = 0;
+  /** Whether the kernel says which list it has read. */
+  #numbered = false;
   /** @type {Map<string, {asked: number, heard: number, answered: boolean}>} */
   #missing = new Map();
   /** @type {number[]} */
@@ -196,8 +198,21 @@ export class CommSource {
     const forOther = "client" in message && message.client !== null && message.client !== this.client;
     // What another page of this kernel was answered still shows that the kernel is there.
     if (!forOther || message.k === "ready") this.#take(message);
-    // A kernel whose evaluator has nothing to do, and says so, has not read what we asked for meanwhile.
-    if (message.k !== "status" || message.queue > 0) this.#answered();
+    if (this.#acknowledges(message)) this.#answered();
+    else if (!this.#isOpen()) this.#greetAgain();
+  }
+
+  /** Whether a message shows that the kernel has read what was last asked. @param {Message} message */
+  #acknowledges(message) {
+    if (message.k === "status") {
+      const rev = message.heard[this.client];
+      this.#numbered ||= rev !== undefined;
+      if (this.#numbered) return rev >= this.#rev;
+      // A kernel whose evaluator has nothing to do, and says so, has not read what we asked for meanwhile.
+      return message.queue > 0;
+    }
+    // Tiles of an older list are pushed even while a cell keeps the kernel from reading the newest.
+    return message.k !== "tiles" || !this.#numbered;
   }
 
   /** @param {Message} message */
@@ -273,7 +288,8 @@ export class CommSource {
 
   /** The kernel speaks: whatever it is, it is alive. */
   #answered() {
-    this.#waitingSince = this.#missing.size > 0 || this.#probes.size > 0 ? performance.now() : null;
+    const waits = this.#probes.size > 0 || (this.#missing.size > 0 && !this.#numbered);
+    this.#waitingSince = waits ? performance.now() : null;
     if (this.state === "busy") this.#become("live");
     else if (!this.#isOpen()) this.#greetAgain();
   }
@@ -307,7 +323,7 @@ export class CommSource {
 
   /** A greeting out of turn, for something that came: not one for each of a flood. */
   #greetAgain() {
-    if (!this.#closed && performance.now() - this.#toldAt >= HELLO_AT[1]) this.#greet();
+    if (this.#open && !this.#closed && performance.now() - this.#toldAt >= HELLO_AT[1]) this.#greet();
   }
 
   #greet() {

@@ -144,6 +144,26 @@ describe("the state", () => {
     expect(source.state).toBe("busy");
   });
 
+  test("is busy while the kernel pushes tiles of an older list only, and live once it has read the newest", () => {
+    const {source, of} = live();
+    const read = () => source.receive(status({heard: {me: of("want").at(-1)?.rev ?? 0}}), []);
+    source.want(request(0, 1));
+    vi.advanceTimersByTime(100);
+    read();
+    vi.advanceTimersByTime(1400);
+    expect(source.state).toBe("live"); // it was read, and evaluating may take its time
+    source.want(request(5, 6));
+    for (let i = 0; i < 8; i++) {
+      vi.advanceTimersByTime(250);
+      source.receive(...tiles([[0, 1, 0, 17]]));
+      source.receive(status({state: "slowed", queue: 900, heard: {me: 1}}), []);
+    }
+    expect(source.state).toBe("busy");
+    expect(source.pending).toBe(2);
+    read();
+    expect(source.state).toBe("live");
+  });
+
   test("is not busy when nothing is asked", () => {
     const {source} = live();
     source.want(request());
@@ -300,6 +320,7 @@ test("leaving says so, and coming back greets again", () => {
   source.leave(false);
   expect(of("bye")).toEqual([{v: 1, k: "bye", client: "me", removed: false}]);
   const greeted = of("hello").length;
+  source.receive(status({state: "sampling", queue: 9}), []); // it crossed our goodbye
   vi.advanceTimersByTime(10_000);
   expect(of("hello")).toHaveLength(greeted);
   source.open("aaaa");

@@ -106,6 +106,11 @@ class Agenda:
         )
 
     @property
+    def heard(self) -> dict[str, int]:
+        """The number of the newest list of each page."""
+        return {client: want.rev for client, (want, _) in self.wants.items() if client}
+
+    @property
     def queue(self) -> int:
         """How many nodes are left to evaluate."""
         return sum(len(points) for task in self._tasks.values() for _, points in task.pieces)

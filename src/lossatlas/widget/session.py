@@ -167,12 +167,17 @@ class Session:
                 "stale_epoch", request.client, request.req,
             )  # fmt: skip
         landscape = self.landscape
+        if max(map(abs, request.at)) > landscape.plane.reach:
+            raise BadRequest(
+                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.plane.reach:.2g}.",
+                client=request.client, req=request.req,
+            )  # fmt: skip
 
         def work() -> Generator[None, None, None]:
             try:
                 values = yield from landscape.at(*request.at)
                 self._post(protocol.probed(request, values, landscape.scene.samples))
-            except (EvaluationError, ArithmeticError, MemoryError) as error:
+            except Exception as error:  # every request gets an answer
                 self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
 
         jobs.worker.submit(work(), jobs.PROBE)
@@ -205,7 +210,7 @@ class Session:
                 for address in view:
                     if landscape.known(address) is None:
                         yield from landscape.work(landscape.missing(address)[0][1])
-            except (EvaluationError, ValueError, MemoryError) as error:
+            except Exception as error:  # the sliders must go on moving the plane
                 self._post(protocol.error(_code(error), str(error)))
                 continue
             with self._lock:
@@ -239,7 +244,7 @@ class Session:
                     yield
                 else:
                     whole = True
-            except (EvaluationError, MemoryError) as error:
+            except Exception as error:  # the other tiles are wanted all the same
                 with self._lock:
                     self._agenda.fail(address)
                     self._tell(protocol.error(_code(error), str(error), tile=address))
@@ -314,7 +319,7 @@ class Session:
         return protocol.status(
             self.epoch, state, queue=queue, done=evaluated,
             rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
-            model_changed=self.landscape.objective.model_changed,
+            model_changed=self.landscape.objective.model_changed, heard=self._agenda.heard,
         )  # fmt: skip
 
 
@@ -345,5 +350,7 @@ def _home_want(landscape: Landscape) -> Want:
 
 
 def _code(error: Exception) -> str:
+    if not isinstance(error, EvaluationError | ValueError | ArithmeticError | MemoryError):
+        _log.error("An evaluation failed in an unforeseen way.", exc_info=error)
     out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
     return "out_of_memory" if out_of_memory else "eval_failed"
