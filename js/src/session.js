@@ -56,6 +56,8 @@ export class Session {
   #domains = new Map();
   /** @type {Scale} */
   #auto = "linear";
+  /** The scene of which not every tile can be had. @type {string | null} */
+  #holed = null;
   #savedAt = Number.NEGATIVE_INFINITY;
   /** @type {ReturnType<typeof setTimeout> | null} */
   #saving = null;
@@ -237,13 +239,19 @@ export class Session {
         this.status = message;
         return this.#tell("status");
       case "error":
-        this.error = message.text;
+        // The first one is about what is looked at; the same model may raise anew for every tile around it.
+        this.error ??= message.text;
+        if (message.tile !== null && this.scene !== null && this.#holed !== this.scene.hash) {
+          this.#holed = this.scene.hash;
+          this.#measure();
+        }
         return this.#tell("error");
     }
   }
 
   /** @param {Scene} scene */
   #enter(scene) {
+    if (scene.hash !== this.scene?.hash) this.error = null;
     this.scene = scene;
     this.store.pinned = scene.hash;
     if (this.#predicted === scene.hash) this.#predicted = null;
@@ -313,6 +321,8 @@ export class Session {
     const tiles = new Set(
       cover([rect[0], rect[1], rect[2], rect[3]], level).map((at) => this.store.best(hash, field, at)),
     );
+    // Where the model raises there will never be a tile: the colours span the others.
+    if (hash === this.#holed && tiles.size > 1) tiles.delete(null);
     return tiles.has(null) ? null : [...tiles].map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
   }
 
