@@ -39,11 +39,18 @@ export default () => {
       const view = new ExplorerView(shared, controller.signal);
       el.append(view.element);
       shared.join(view);
-      const panel = el.closest(PANELS);
+      // Hosts render into an element that is not in the page yet, and tell of its end when it no longer is.
+      /** @type {Element | null} */
+      let panel = null;
+      const placed = new ResizeObserver(() => {
+        panel = el.closest(PANELS) ?? panel;
+      });
+      placed.observe(el);
       let gone = false;
       const close = () => {
         if (gone) return;
         gone = true;
+        placed.disconnect();
         const home = el.closest(PANELS) ?? panel;
         controller.abort();
         view.close();
