@@ -56,7 +56,7 @@ class Explorer(anywidget.AnyWidget):
 
     # On the class, since a widget closes itself even when it could not be made.
     _session: Session | None = None
-    _panel: ipywidgets.Widget | None = None
+    _panel: ipywidgets.VBox | None = None
 
     def __init__(self, landscape: Landscape, **traits: Any) -> None:
         if not isinstance(landscape, Landscape):
@@ -92,14 +92,18 @@ class Explorer(anywidget.AnyWidget):
         self._live_session.refresh()
 
     def close(self) -> None:
-        """Stop evaluating and let go of the landscape; the picture stays as it is."""
+        """Stop evaluating and let go of the landscape; outputs that show the map become empty."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
         _opened.pop(self, None)
         if self._panel is not None:
-            self._panel.close()
+            from lossatlas.widget.panel import close_panel
+
+            close_panel(self._panel)
+        layout = self.layout
         super().close()
+        layout.close()  # a widget of its own, made with this one; nobody else would
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -120,16 +124,22 @@ class Explorer(anywidget.AnyWidget):
 
     def _on_message(self, _widget: Any, message: Any, _buffers: Any) -> None:
         self._context = contextvars.copy_context()
-        if self._session is not None:
-            self._session.handle(message)
+        session = self._session
+        if session is not None:
+            session.handle(message)
+            # Here rather than where the plane changes: that is on a worker's thread, which must not touch traits.
+            scene = session.landscape.scene
+            if scene.hash != self.scene.get("hash"):
+                self.scene = scene_head(scene)
 
     def _on_turn(self, _change: Any) -> None:
         if self._session is not None:
             self._session.turn(Turn(self.turn_u, self.turn_v, self.offset))
 
     def _publish(self, head: Head, buffers: list[bytes]) -> None:
-        # In the context of the page's last message, so that the kernel knows which shell it came by.
-        self._context.run(self.send, head, buffers)
+        # In the context of the page's last message, so that the kernel knows which shell it came by. In a copy: a
+        # context can be entered only once, and the publisher may be in it when a cell closes the map.
+        self._context.copy().run(self.send, head, buffers)
 
     @traitlets.validate("turn_u", "turn_v")
     def _whole_degrees(self, proposal: Any) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lossatlas.widget.explorer import Explorer
 
 
-def make_panel(explorer: Explorer) -> ipywidgets.Widget:
+def make_panel(explorer: Explorer) -> ipywidgets.VBox:
     """A box with the sliders turn u, turn v and offset, each linked to the explorer's trait both ways."""
     names = explorer.scene["turns"]
     sliders = {
@@ -24,14 +24,20 @@ def make_panel(explorer: Explorer) -> ipywidgets.Widget:
     for trait, slider in sliders.items():
         traitlets.link((explorer, trait), (slider, "value"))
     box = ipywidgets.VBox(list(sliders.values()))
-    for widget in (
-        box,
-        box.layout,
-        *sliders.values(),
-        *(part for s in sliders.values() for part in (s.layout, s.style)),
-    ):
+    for widget in _parts(box):
         kernel.answer_where_asked(widget.comm)
     return box
+
+
+def close_panel(box: ipywidgets.VBox) -> None:
+    """Close a panel with all that was made for it."""
+    for widget in _parts(box):
+        widget.close()
+
+
+def _parts(box: ipywidgets.VBox) -> list[ipywidgets.Widget]:
+    inner = [part for slider in box.children for part in (slider, slider.layout, slider.style)]
+    return [box, box.layout, *inner]
 
 
 def _slider(
