@@ -40,6 +40,10 @@ OVERLAYS = ROOT / ".overlays"  # kernelspecs lossatlas-ipykernel-7.3 and -6.31, 
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
     (r"^error: Comm not found for comm id", "the kernel's answer to another page's comm reaches every page"),
     (
+        r"GPU stall due to ReadPixels",
+        "Chromium's own, where WebGL is emulated and a picture is copied out of it",
+    ),
+    (
         r"^warning: Connection lost, reconnecting in \d+ seconds",
         "what a kernel restart looks like to its channels",
     ),

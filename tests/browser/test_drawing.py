@@ -1,0 +1,101 @@
+"""Renderers and themes in a real page: each draws, all read the same, and a lost context is survived."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.browser.lab import Lab
+from tests.browser.maps import (
+    COARSE,
+    SHOW_SMALL,
+    assert_draws,
+    card,
+    colours,
+    exact,
+    open_map,
+    stats,
+    tell,
+    wait_complete,
+    wait_map,
+)
+
+KEEP_CONTEXT = """
+const original = OffscreenCanvas.prototype.getContext;
+OffscreenCanvas.prototype.getContext = function (name, ...rest) {
+    const context = original.call(this, name, ...rest);
+    if (name === "webgl2") window.lastContext = context;
+    return context;
+};
+"""
+NO_WEBGL = """
+for (const kind of [HTMLCanvasElement, OffscreenCanvas]) {
+    const original = kind.prototype.getContext;
+    kind.prototype.getContext = function (name, ...rest) {
+        return name.startsWith("webgl") ? null : original.call(this, name, ...rest);
+    };
+}
+"""
+
+
+def test_both_renderers_draw_the_same_and_a_lost_context_comes_back(lab: Lab) -> None:
+    notebook = open_map(lab, init_script=KEEP_CONTEXT)
+    assert stats(notebook)["renderer"] == "cpu"  # this browser's WebGL is emulated
+    expected = exact(notebook, COARSE)
+    for renderer in ("webgl2", "cpu", "webgl2"):
+        tell(notebook, f"explorer.renderer = {renderer!r}")
+        wait_map(notebook, "(w, s, renderer) => w.dataset.renderer === renderer", renderer)
+        assert colours(notebook) > 50
+        assert_draws(notebook, COARSE, expected)
+
+    notebook.page.evaluate(
+        "() => { window.lose = window.lastContext.getExtension('WEBGL_lose_context'); lose.loseContext(); }"
+    )
+    frames = stats(notebook)["frames"]
+    card(notebook).focus()
+    notebook.page.keyboard.press("ArrowRight")
+    wait_map(notebook, "(w, s, frames) => w.dataset.renderer === 'cpu' && s.frames > frames", frames)
+    wait_complete(notebook)
+    assert colours(notebook) > 50
+    assert_draws(notebook, COARSE[:1], expected[:1])
+    notebook.page.evaluate("() => window.lose.restoreContext()")
+    notebook.page.keyboard.press("ArrowLeft")
+    wait_map(notebook, "(w) => w.dataset.renderer === 'webgl2'")
+    wait_complete(notebook)
+    assert colours(notebook) > 50
+    assert notebook.console_errors == []
+
+
+def test_without_webgl_the_map_is_drawn_all_the_same(lab: Lab) -> None:
+    show = SHOW_SMALL.replace("height=360", 'height=360, renderer="webgl2"')
+    notebook = open_map(lab, show=show, init_script=NO_WEBGL)
+    assert stats(notebook)["renderer"] == "cpu"
+    assert colours(notebook) > 50
+    assert_draws(notebook, COARSE, exact(notebook, COARSE))
+    assert notebook.console_errors == []
+
+
+BACKGROUND = "w => getComputedStyle(w).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number)"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_card_follows_the_theme_of_the_notebook_unless_told_otherwise(lab: Lab, theme: str) -> None:
+    notebook = open_map(lab, theme=theme)
+    other = "dark" if theme == "light" else "light"
+
+    def brightness() -> float:
+        return float(np.mean(notebook.eval_widget(BACKGROUND)))
+
+    assert card(notebook).get_attribute("data-theme") == theme
+    assert (brightness() > 128) == (theme == "light")
+    tell(notebook, f"explorer.theme = {other!r}")
+    wait_map(notebook, "(w, s, other) => w.dataset.theme === other", other)
+    assert (brightness() > 128) == (other == "light")
+    tell(notebook, "explorer.theme = 'auto'")
+    wait_map(notebook, "(w, s, theme) => w.dataset.theme === theme", theme)
+    names = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+    notebook.page.evaluate(
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", names[other]
+    )
+    wait_map(notebook, "(w, s, other) => w.dataset.theme === other", other)
+    assert notebook.console_errors == []

@@ -1,0 +1,188 @@
+"""The map itself: what it draws is what the engine says, at home, zoomed in, and on new ground."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from tests.browser.lab import Lab
+from tests.browser.maps import (
+    DIGITS,
+    SHOW_DIGITS,
+    ask,
+    assert_draws,
+    canvas_box,
+    card,
+    colours,
+    drawn,
+    exact,
+    middle,
+    open_map,
+    stats,
+    tell,
+    wait_complete,
+    wait_map,
+    words,
+)
+
+# The loss at a point by PyTorch alone: the weights put into a copy of the network, float64 throughout.
+PLAIN = """
+import copy
+def plain(a, b):
+    other = copy.deepcopy(model).double()
+    nn.utils.vector_to_parameters(explorer.landscape.plane.at(a, b).double(), other.parameters())
+    return nn.functional.cross_entropy(other(x.double()), y).item()
+"""
+
+
+def test_the_map_of_the_digits_network_draws_the_engines_values(lab: Lab) -> None:
+    notebook = open_map(lab, DIGITS, SHOW_DIGITS, viewport=(1280, 1000))
+    # Without the last row and column: there the page reads the tile beyond, which is finer or coarser than the home view's.
+    axis = [i / 32 for i in range(-32, 32)]
+    nodes = [(a, b) for b in axis for a in axis]
+    expected = np.array(ask(notebook, "explorer.landscape.grid(shape=(65, 65))[:-1, :-1].tolist()")).ravel()
+    assert (stats(notebook)["scale"], stats(notebook)["level"]) == ("log", 0)
+    size = 3 * 2.0**-24 * expected.max()  # a difference, its logarithm and what is drawn are float32 each
+    np.testing.assert_allclose(drawn(notebook, nodes), expected, rtol=1e-6, atol=size)
+    assert colours(notebook) > 100
+    tell(notebook, "explorer.scale = 'linear'")
+    wait_map(notebook, "(w, s) => s.scale === 'linear'")
+    assert_draws(notebook, nodes, expected)
+
+    draw = random.Random(0)
+    points = [(draw.uniform(-1, 1), draw.uniform(-1, 1)) for _ in range(200)]
+    stated = ask(
+        notebook,
+        "max(explorer.landscape.tile(la.TileAddress(0, i, j)).error for i in (-1, 0) for j in (-1, 0))",
+    )
+    difference = np.abs(drawn(notebook, points) - exact(notebook, points))
+    assert difference.max() <= stated
+
+    tell(notebook, PLAIN)
+    some = points[:3]
+    np.testing.assert_allclose(
+        exact(notebook, some), ask(notebook, f"[plain(a, b) for a, b in {some}]"), rtol=1e-5
+    )  # the network's own float32 against float64
+    assert notebook.console_errors == []
+
+
+def test_zooming_in_brings_finer_tiles_and_their_values(lab: Lab) -> None:
+    notebook = open_map(lab)
+    home = stats(notebook)["level"]
+    x, y = middle(notebook)
+    notebook.page.mouse.click(x, y)  # focus
+    span = notebook.eval_widget("w => w.lossatlas.view().span")
+    for _ in range(2):
+        notebook.page.mouse.wheel(0, -120)
+    wait_map(notebook, "(w, s, span) => w.lossatlas.view().span < 0.6 * span", span)
+    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 1 && s.complete", home)
+    notebook.page.mouse.dblclick(x + 40, y + 30)
+    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 2 && s.complete", home)
+    a, b = notebook.eval_widget("w => w.lossatlas.view().center")
+    # The finest node beside the middle is one that the home view does not have.
+    step = 2.0 ** -(home + 2) / 32
+    node = (round(a / step) * step, round(b / step) * step)
+    beside = [node, (node[0] + step, node[1]), (node[0] - step, node[1] + step)]
+    assert any((value * 32).is_integer() is False for point in beside for value in point)
+    assert_draws(notebook, beside, exact(notebook, beside))
+
+    card(notebook).focus()
+    notebook.page.keyboard.press("+")
+    notebook.page.keyboard.press("+")
+    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 3 && s.complete", home)
+    notebook.page.keyboard.press("-")
+    notebook.page.keyboard.press("0")
+    wait_map(notebook, "(w, s, span) => w.lossatlas.view().span === span && s.complete", span)
+    assert stats(notebook)["level"] == home
+    assert notebook.console_errors == []
+
+
+# Notes at each animation frame whether anything is drawn in the middle, until it is asked what it saw.
+WATCH_THE_MIDDLE = """w => {
+    const seen = window.seen = {frames: 0, blank: 0};
+    const look = () => {
+        if (window.seen !== seen) return;
+        const [a, b] = w.lossatlas.view().center;
+        seen.frames++;
+        if (w.lossatlas.valueAt(a, b) === null) seen.blank++;
+        requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+}"""
+
+
+def test_what_was_drawn_stays_until_new_ground_has_come(lab: Lab) -> None:
+    notebook = open_map(lab)
+    x, y = middle(notebook)
+    box = canvas_box(notebook)
+    notebook.eval_widget(WATCH_THE_MIDDLE)
+    notebook.page.mouse.move(x, y)
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(x - box["width"] / 3, y + box["height"] / 3, steps=12)
+    notebook.page.mouse.up()
+    centre = notebook.eval_widget("w => w.lossatlas.view().center")
+    assert centre[0] > 0.3
+    assert centre[1] > 0.3
+    wait_complete(notebook)
+    notebook.page.mouse.dblclick(x, y)
+    wait_complete(notebook)
+    card(notebook).focus()
+    for _ in range(3):
+        notebook.page.keyboard.press("ArrowRight")
+    wait_complete(notebook)
+    seen = notebook.page.evaluate("() => { const {seen} = window; window.seen = null; return seen; }")
+    assert seen["frames"] > 10
+    assert seen["blank"] == 0
+    far = [(1 + 5 / 32, 0.5), (1 + 1 / 32, 0.75)]
+    assert_draws(notebook, far, exact(notebook, far))
+    assert notebook.console_errors == []
+
+
+def test_the_wheel_belongs_to_the_page_until_the_map_has_focus(lab: Lab) -> None:
+    notebook = open_map(lab, more=tuple("# far below\n" * 12 for _ in range(5)))
+    notebook.run_cell(0)  # elsewhere, so that nothing has focus in the map
+    card(notebook).scroll_into_view_if_needed()
+    x, y = middle(notebook)
+    where = "w => w.getBoundingClientRect().top"
+    before, span = notebook.eval_widget(where), notebook.eval_widget("w => w.lossatlas.view().span")
+    notebook.page.mouse.move(x, y)
+    notebook.page.mouse.wheel(0, 120)
+    notebook.page.wait_for_function(
+        "(top) => document.querySelector('.lossatlas').getBoundingClientRect().top < top - 50", arg=before
+    )
+    assert notebook.eval_widget("w => w.lossatlas.view().span") == span
+    assert card(notebook).locator(".la-hint").is_visible()
+
+    card(notebook).scroll_into_view_if_needed()
+    notebook.page.mouse.move(*middle(notebook))
+    before = notebook.eval_widget(where)
+    notebook.page.keyboard.down("Control")
+    notebook.page.mouse.wheel(0, -120)
+    notebook.page.keyboard.up("Control")
+    wait_map(notebook, "(w, s, span) => w.lossatlas.view().span < 0.8 * span", span)
+    assert notebook.eval_widget(where) == before
+    assert notebook.console_errors == []
+
+
+def test_resting_on_a_point_reads_the_exact_value(lab: Lab) -> None:
+    notebook = open_map(lab)
+    x, y = middle(notebook)
+    notebook.page.mouse.move(x + 37, y - 21)
+    pill = card(notebook).locator(".la-pill")
+    pill.get_by_text("exact").wait_for()
+    scale = notebook.eval_widget("w => w.querySelector('.la-canvas').clientWidth / w.lossatlas.view().span")
+    value = ask(
+        notebook,
+        f"explorer.landscape.objective.value(explorer.landscape.plane.at({37 / scale}, {21 / scale}))",
+    )
+    shown = float(words(notebook, ".la-pill").split("loss ")[1].split()[0])
+    assert shown == float(f"{value:.4g}")
+
+    card(notebook).focus()
+    notebook.page.mouse.move(5, 5)
+    notebook.page.keyboard.press("Enter")
+    pill.get_by_text("exact").wait_for()
+    value = ask(notebook, "explorer.landscape.objective.value(explorer.landscape.objective.theta)")
+    assert float(words(notebook, ".la-pill").split("loss ")[1].split()[0]) == float(f"{value:.4g}")
+    assert notebook.console_errors == []
