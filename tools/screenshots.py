@@ -23,7 +23,8 @@ ALL = ROOT / "screenshots"
 # What a page of documentation may weigh, in bytes.
 LARGEST = 300_000
 
-WIDTHS = (1100, 700, 420)
+WIDTHS = (1100, 820, 700, 420)
+README_WIDTH = 820
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
 
 def take(lab: Lab, cells: list[str], theme: str) -> None:
     """The explorer of the quickstart in one theme: at several widths, under the pointer, zoomed and turned."""
-    page = lab.open(cells, theme=theme, viewport=(1500, 1100), device_scale_factor=1.5)
+    page = lab.open(cells, theme=theme, viewport=(1500, 1100))
     page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.run_cell(0)
     page.run_cell(1)
@@ -54,7 +55,7 @@ def take(lab: Lab, cells: list[str], theme: str) -> None:
         widget.evaluate("(w, width) => { w.style.width = width === null ? '' : `${width}px`; }", width)
         finished(page)
         widget.screenshot(path=ALL / f"explorer-{theme}-{width}.png")
-        if width == WIDTHS[0]:
+        if width == README_WIDTH:
             widget.screenshot(path=DOCS / f"explorer-{theme}.png")
     widget.evaluate("w => { w.style.width = '1100px'; }")
     finished(page)
