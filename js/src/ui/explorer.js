@@ -82,6 +82,7 @@ export class ExplorerView {
       read: (at) => this.#pane.valueAt(at),
       probe: (at) => session.probe(at),
       field: () => session.fieldName,
+      scene: () => `${session.epoch}/${session.hash}`,
     });
     this.element = this.#build();
     this.#pane.preferred = model.get("renderer") ?? "auto";

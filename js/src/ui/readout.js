@@ -12,8 +12,9 @@ const ROOM_ABOVE = 46;
 /**
  * @typedef {{
  *   toPlane(pixels: Point): Point, pixel(): number, size(): Point,
- *   read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string
- * }} Reading  pixel: width of one in the plane; read: the drawn value as the field's own, NaN where it is not finite
+ *   read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string, scene(): string
+ * }} Reading  pixel: width of one in the plane; read: the drawn value as the field's own, NaN where it is not finite;
+ *   scene: what is drawn, by name
  */
 
 export class Readout {
@@ -23,7 +24,9 @@ export class Readout {
   live = h("div", {class: "la-live", "aria-live": "polite"});
   /** @type {Point | null} */
   #at = null;
-  /** @type {{at: Point, text: string} | null} */
+  /** What the pill is about: the point of the plane, the scene and the field. An exact value is of nothing else. */
+  #about = "";
+  /** @type {string | null} */
   #exact = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #dwell;
@@ -37,35 +40,37 @@ export class Readout {
   /** @param {Point | null} pixels */
   hover(pixels) {
     this.#at = pixels;
-    this.#exact = null;
-    clearTimeout(this.#dwell);
-    if (pixels !== null) this.#dwell = setTimeout(() => this.#ask(), DWELL_MS);
     this.draw();
   }
 
   /** Probe where the keyboard is: the middle of the view. */
   probeCentre() {
     const [width, height] = this.reading.size();
-    this.#at = [width / 2, height / 2];
-    this.#exact = null;
+    this.hover([width / 2, height / 2]);
     clearTimeout(this.#dwell);
-    this.draw();
     this.#ask();
   }
 
-  /** Again, after the map has changed under the pointer. */
+  /** Again, after the pointer has moved or the map has changed under it. */
   draw() {
     const at = this.#at;
     const [width, height] = this.reading.size();
     const inside = at !== null && at[0] >= 0 && at[1] >= 0 && at[0] <= width && at[1] <= height;
     this.#show(inside);
-    if (!inside) return;
-    const point = this.reading.toPlane(at);
+    const point = inside ? this.reading.toPlane(at) : null;
+    const about = point ? `${point}/${this.reading.scene()}/${this.reading.field()}` : "";
+    if (about !== this.#about) {
+      this.#about = about;
+      this.#exact = null;
+      clearTimeout(this.#dwell);
+      if (point) this.#dwell = setTimeout(() => this.#ask(), DWELL_MS);
+    }
+    if (!inside || !point) return;
     this.vertical.style.transform = `translateX(${at[0]}px)`;
     this.horizontal.style.transform = `translateY(${at[1]}px)`;
     const pixel = this.reading.pixel();
     const where = `a ${coordinate(point[0], pixel)}\u2002b ${coordinate(point[1], pixel)}`;
-    say(this.pill, `${where}\u2003${this.#exact?.text ?? this.#interpolated(point)}`);
+    say(this.pill, `${where}\u2003${this.#exact ?? this.#interpolated(point)}`);
     // Above or below the pointer, never over it, and inside the map. Percentages are of the pill itself: asking for its
     // size here would have the browser lay out the page in the middle of a frame.
     const x = `max(6px, min(${(at[0] - 14).toFixed(0)}px - 100%, ${(width - 6).toFixed(0)}px - 100%))`;
@@ -86,16 +91,12 @@ export class Readout {
   }
 
   async #ask() {
-    const asked = this.#at;
-    if (asked === null) return;
-    const point = this.reading.toPlane(asked);
-    const answer = await this.reading.probe(point);
+    const about = this.#about;
+    if (this.#at === null || about === "") return;
+    const answer = await this.reading.probe(this.reading.toPlane(this.#at));
     // The pointer or the map may have moved on; then the answer is about somewhere else.
-    if (this.#at !== asked) return;
-    if (answer !== null) {
-      const field = this.reading.field();
-      this.#exact = {at: point, text: exactText(field, answer)};
-    }
+    if (this.#about !== about) return;
+    if (answer !== null) this.#exact = exactText(this.reading.field(), answer);
     this.draw();
     say(this.live, this.pill.textContent ?? "");
   }
