@@ -23,6 +23,8 @@ import {ancestorOf, childrenOf, cover, isComplete, keyOf, partOf, sample} from "
  */
 
 export const BLEND_MS = 180;
+/** Nodes per side that are enough of a tile beside the view. */
+const SKETCH = 9;
 /** How far down to look for loaded children of a square that has nothing itself. */
 const DEPTH = 2;
 
@@ -225,7 +227,9 @@ export class Plan {
       const complete = ask(address);
       if (complete !== null) shown.push(complete);
     }
-    for (const address of cover(viewport.rect, z, 1)) ask(address);
+    // A sketch of the ground beside the view is enough to arrive on; its finer passes come when it is looked at.
+    for (const address of cover(viewport.rect, z, 1))
+      if ((this.store.get(hash, field, address)?.data.nodes ?? 0) < SKETCH) ask(address);
     return {tiles: [...tiles.values()], shown};
   }
 }

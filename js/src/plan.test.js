@@ -133,6 +133,18 @@ describe("wants", () => {
     );
   });
 
+  test("are content with a sketch of what lies beside the view", () => {
+    const {plan} = holding([
+      [0, 1, 0, 9],
+      [0, 1, -1, 5],
+      [0, 0, 0, 9],
+    ]);
+    const asked = plan.wants(subject(), [-20, 16]).tiles.map((tile) => tile.join());
+    expect(asked).not.toContain("0,1,0,2");
+    expect(asked).toContain("0,1,-1,2");
+    expect(asked).toContain("0,0,0,2");
+  });
+
   test("ask for a parent first where nothing at all is drawn", () => {
     const {plan} = holding([]);
     const deep = subject({viewport: new Viewport([0.3, 0.3], 0.01, 480, 480), level: 7});
