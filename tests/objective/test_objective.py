@@ -717,8 +717,8 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: la.Objective(nn.Linear(6, 3, device="meta"), F.cross_entropy, GOOD), ValueError, "meta device",
     ),
     "two dtypes": (
-        lambda: la.Objective(mixed(), F.cross_entropy, GOOD), ValueError,
-        "several dtypes, torch.float32 and torch.float64. Pass one",
+        lambda: la.Objective(mixed(), F.cross_entropy, GOOD), la.EvaluationError,
+        "must have the same dtype.*Pass one for the copy to be measured in, as in dtype=torch.float32",
     ),
     "loss not callable": (
         lambda: la.Objective(mlp(6, 3), 0.5, GOOD), TypeError, "loss_fn is a float, not callable. Pass a function",

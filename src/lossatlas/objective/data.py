@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas.objective import anybatch
 from lossatlas.objective.untouched import seeded
 
 # What a model takes and a loss compares with: a tensor, or a tuple, list or mapping of such.
@@ -85,6 +86,42 @@ def read(data: Any, *, device: torch.device, dtype: torch.dtype) -> list[Batch]:
     return [_batch(pair, index, device, dtype) for index, pair in enumerate(_pairs(data))]
 
 
+def read_any(data: Any, *, device: torch.device, dtype: torch.dtype | None) -> list[Batch]:
+    """Read data of any kind once, for a step of the user's: batches of one object each, as the loader yields them.
+
+    Raises TypeError for what is no data, and ValueError when there is no batch.
+    """
+    if isinstance(data, Resident):
+        return data
+    _check_rereadable(data)
+    if isinstance(data, tuple | Mapping | Tensor | np.ndarray) or not hasattr(data, "__iter__"):
+        batches = [data]
+    else:
+        batches = list(data) if isinstance(data, list) else _read_once(data)
+    if not batches:
+        raise ValueError("data is empty: there is no batch. Pass at least one.")
+    if isinstance(batches[0], str | bytes | int | float | type(None)):
+        raise TypeError(
+            f"Batch 0 of data is a {type(batches[0]).__name__}. Pass a DataLoader, a list of batches, or one batch: a "
+            "tensor, a tuple or a mapping."
+        )
+    moved = [anybatch.resident(batch, device=device, dtype=dtype) for batch in batches]
+    result = Resident()
+    for index, batch in enumerate(moved):
+        size = anybatch.size_of(batch)
+        if size == 0:
+            raise ValueError(f"Batch {index} of data is empty: its first tensor has length 0. Leave it out.")
+        result.append(Batch(batch, None, 1 if size is None else size))
+    return result
+
+
+def identity(batch: Batch) -> list[Any]:
+    """What a batch holds, as parts of a hash."""
+    if batch.y is None and not isinstance(batch.x, Tensor):
+        return [batch.size, *anybatch.identity(batch.x)]
+    return [batch.size, shape_of(batch), *tensors_of(batch.x), *tensors_of(batch.y)]
+
+
 def merge(batches: Sequence[Batch]) -> list[Batch]:
     """Join batches along dimension 0 where their trees and shapes allow it; else leave them as they are."""
     if len(batches) < 2 or any(_signature(batch) != _signature(batches[0]) for batch in batches):
@@ -114,11 +151,7 @@ def shape_of(batch: Batch) -> Any:
 
 
 def _pairs(data: Any) -> Iterable[tuple[Tree, Tree]]:
-    if hasattr(data, "__next__"):
-        raise TypeError(
-            f"data is a {type(data).__name__}, which can be read only once, but a landscape reads its data again and "
-            "again. Pass list(data)."
-        )
+    _check_rereadable(data)
     if isinstance(data, Mapping | str | bytes | Tensor | np.ndarray) or not hasattr(data, "__iter__"):
         raise TypeError(f"data is a {type(data).__name__}. Pass {_FORMS}.")
     if isinstance(data, tuple) or (isinstance(data, list) and len(data) == 2 and all(map(_is_array, data))):
@@ -133,6 +166,16 @@ def _pairs(data: Any) -> Iterable[tuple[Tree, Tree]]:
             what = f"a {type(pair).__name__}" + (f" of {len(pair)}" if hasattr(pair, "__len__") else "")
             raise TypeError(f"Batch {index} of data is {what}. Pass {_FORMS}.")
     return pairs
+
+
+def _check_rereadable(data: Any) -> None:
+    if data is None or isinstance(data, str | bytes | type):
+        raise TypeError(f"data is a {type(data).__name__}. Pass {_FORMS}.")
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"data is a {type(data).__name__}, which can be read only once, but a landscape reads its data again and "
+            "again. Pass list(data)."
+        )
 
 
 def _read_once(loader: Iterable[Any]) -> list[Any]:

@@ -124,6 +124,38 @@ def _describe_module(module: nn.Module, seen: dict[int, Any], tensors: bool) -> 
         yield from module.buffers()
 
 
+def refers_to(function: Any, model: nn.Module) -> bool:
+    """Whether a function closes over a module or one of its parts, finds it among its globals, or is a method of one."""
+    parts = set(model.modules())
+
+    def holds(value: Any, depth: int) -> bool:
+        if isinstance(value, nn.Module):
+            return value in parts
+        if not depth:
+            return False
+        if isinstance(value, functools.partial):
+            inner = [value.func, *value.args, *value.keywords.values()]
+        elif isinstance(value, types.MethodType):
+            inner = [value.__self__, value.__func__]
+        elif isinstance(value, types.FunctionType):
+            inner = [cell.cell_contents for cell in value.__closure__ or () if _bound(cell)]
+            inner += [value.__globals__[n] for n in _names(value.__code__) if n in value.__globals__]
+        elif isinstance(value, types.ModuleType | type) or _is_library(type(value)):
+            return False
+        else:
+            inner = list(getattr(value, "__dict__", {}).values())
+        return any(holds(part, depth - 1) for part in inner)
+
+    return holds(function, 3)
+
+
+def _bound(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a name that is not bound yet
+        return False
+
+
 def _names(code: types.CodeType) -> set[str]:
     inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*map(_names, inner))

@@ -99,3 +99,12 @@ class ParameterSpace:
 def trainable(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """The named parameters that require a gradient, in the module's own order, tied ones once."""
     return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def common_dtype(module: nn.Module) -> tuple[torch.dtype, torch.device]:
+    """The dtype that holds every trainable parameter exactly, and their device."""
+    parameters = [parameter for _, parameter in trainable(module)]
+    dtype = parameters[0].dtype
+    for parameter in parameters:
+        dtype = torch.promote_types(dtype, parameter.dtype)
+    return dtype, parameters[0].device
