@@ -6,6 +6,8 @@ import builtins
 import functools
 import hashlib
 import json
+import sys
+import sysconfig
 import types
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +88,10 @@ def _describe(value: Any, seen: dict[int, Any], *, tensors: bool = True) -> Iter
         yield _name(value)
         if not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
             plain = {
-                k: v for k, v in getattr(value, "__dict__", {}).items() if isinstance(v, (*_SCALAR, Tensor))
+                k: v
+                for k, v in getattr(value, "__dict__", {}).items()
+                if isinstance(v, (*_SCALAR, Tensor))
+                and "hash" not in k  # of strings they are other ones in every process
             }
             yield from _describe(plain, seen)
 
@@ -165,11 +170,25 @@ def _name(thing: Any) -> str:
     if isinstance(thing, types.ModuleType):
         return thing.__name__
     owner = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{getattr(owner, '__module__', '')}.{owner.__qualname__}"
+    module = getattr(owner, "__module__", None) or ""
+    version = _library(module.split(".")[0])
+    return f"{module}.{owner.__qualname__}" + (f" {version}" if version else "")
 
 
 def _is_library(thing: Any) -> bool:
-    return (getattr(thing, "__module__", None) or "builtins").split(".")[0] in ("torch", "numpy", "builtins")
+    return _library((getattr(thing, "__module__", None) or "builtins").split(".")[0]) is not None
+
+
+@functools.cache
+def _library(root: str) -> str | None:
+    """The version of an installed package, known by its name; None for the user's own modules."""
+    if root in ("torch", "numpy", "builtins"):
+        return ""
+    module = sys.modules.get(root)
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    if module is None or not any((getattr(module, "__file__", None) or "").startswith(p) for p in installed):
+        return None
+    return str(getattr(module, "__version__", ""))
 
 
 class Watch:
