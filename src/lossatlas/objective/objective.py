@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from lossatlas import jobs
 from lossatlas.objective import data as _data
-from lossatlas.objective import probes
+from lossatlas.objective import probes, reading
+from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fields import resolve_fields
 from lossatlas.objective.fingerprint import Watch, code_of, digest, refers_to
+from lossatlas.objective.loading import BUDGET, Stream
 from lossatlas.objective.measure import PairMeasure, StepMeasure, number
 from lossatlas.objective.modes import Mode, apply_mode, check_mode, running
 from lossatlas.objective.own import check_finite, check_model, copy_of, unwrapped
@@ -58,6 +60,8 @@ class Objective:
     mode: "eval" (dropout off, normalisation by running statistics), "batch_stats" (by those of each of the user's
     batches, never cut or joined), "reestimated" (running statistics estimated anew at every point, as the average over
     the user's batches). Only normalisation layers differ.
+    budget: bytes of a loader's data that are kept in memory, 2 GiB by default; a larger loader is read again in every
+    pass, which must give the same batches. Arrays and lists are in memory already, and are copied.
     dtype, device: where and in which precision to evaluate; the model's own by default.
 
     Raises TypeError or ValueError for input that cannot be measured and EvaluationError when the model raises.
@@ -79,11 +83,12 @@ class Objective:
         reduction: Literal["mean", "sum"] | None = None,
         weight_decay: float = 0.0,
         mode: Mode = "eval",
+        budget: int = BUDGET,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         inner, wrappers = unwrapped(model)
-        _check_options(inner, weight_decay, mode, dtype)
+        _check_options(inner, weight_decay, mode, budget, dtype)
         if not callable(loss_fn):
             raise TypeError(
                 f"loss_fn is a {type(loss_fn).__name__}, not callable. Pass a function loss_fn(output, y)."
@@ -106,13 +111,13 @@ class Objective:
             [code_of(metric) for metric in metrics], weight if isinstance(weight, str) else code_of(weight),
             reduction, float(weight_decay), mode, str(dtype_of_theta),
         )  # fmt: skip
-        batches = _data.read(data, device=device_of_theta, dtype=dtype_of_theta)
+        batches, said = reading.read(data, device=device_of_theta, dtype=dtype_of_theta, budget=budget)
         whole = mode == "batch_stats" and bool(running(own))
         if whole and separable is True:
             raise ValueError(
                 "separable=True lets batches be cut and joined, but mode='batch_stats' needs them whole. Pass one of the two."
             )
-        merged = batches if mode != "eval" else _data.merge(batches)
+        merged = _data.merge(batches) if mode == "eval" and isinstance(batches, list) else batches
         measure = PairMeasure(mean_of(loss_fn), names, metrics, weigh)
         replica = ModelReplica(
             own, space, batches, measure, dtype_of_theta,
@@ -125,17 +130,19 @@ class Objective:
                 replica, measure, loss_fn, merged, probe, batches[0], False if whole else separable, reduction
             )
         )
-        if found:
-            replica.hold([chunk for batch in merged for chunk in batch.chunks(_data.chunk_rows(batch))])
+        if found and isinstance(batches, Stream):
+            replica.hold(batches.cut(_data.chunks))
+        elif found:
+            replica.hold([chunk for batch in merged for chunk in _data.chunks(batch)])
         self.separable = found
-        self._init(replica, space, (*noted, *notes))
-        self._describe(model, sum(batch.size for batch in batches))
-        data = _data.Resident(merged if found else batches)
+        self._init(replica, space, (*noted, *said, *notes))
+        self._describe(model, _data.samples(batches))
+        data = batches if isinstance(batches, Stream) else _data.Resident(merged if found else batches)
         self._again = _again(
             model,
             lambda again: Objective(
                 again, loss_fn, data, fields=fields, weight=weight, separable=separable, reduction=reduction,
-                weight_decay=weight_decay, mode=mode, dtype=dtype, device=device,
+                weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
             ),
         )  # fmt: skip
 
@@ -149,6 +156,7 @@ class Objective:
         *,
         weight_decay: float = 0.0,
         mode: Mode = "eval",
+        budget: int = BUDGET,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Objective:
@@ -158,12 +166,12 @@ class Objective:
         and returns a scalar mean over the batch, or a mapping {"loss": mean, "accuracy": mean, …, "weight": n}; every
         entry beside "weight" is a field. A batch counts for its weight, by default for dimension 0 of its first tensor.
         data: a DataLoader or a list of batches; a tuple, mapping or tensor is one batch. Batches are kept whole and in
-        order. weight_decay, mode, dtype, device: as of `Objective`; without a dtype data keep theirs.
+        order. weight_decay, mode, budget, dtype, device: as of `Objective`; without a dtype data keep theirs.
 
         Raises TypeError or ValueError for input that cannot be measured and EvaluationError when step raises.
         """
         inner, wrappers = unwrapped(model)
-        _check_options(inner, weight_decay, mode, dtype)
+        _check_options(inner, weight_decay, mode, budget, dtype)
         if not callable(step):
             raise TypeError(
                 f"step is a {type(step).__name__}, not callable. Pass a function step(model, batch)."
@@ -182,7 +190,7 @@ class Objective:
             "step", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(step),
             float(weight_decay), mode, str(dtype_of_theta),
         )  # fmt: skip
-        batches = _data.read_any(data, device=device_of_theta, dtype=dtype)
+        batches, said = reading.read_any(data, device=device_of_theta, dtype=dtype, budget=budget)
         replica = ModelReplica(
             own, space, batches, StepMeasure(step), dtype_of_theta,
             decay=float(weight_decay), estimation=batches if mode == "reestimated" and running(own) else (),
@@ -190,16 +198,17 @@ class Objective:
         replica, notes = jobs.call(first_step(replica, StepMeasure(step), batches[0]))
         _check_names(replica.measure.fields, weight_decay)
         self.separable = False
-        self._init(replica, space, (*noted, *notes))
-        self._describe(model, sum(batch.size for batch in batches))
+        self._init(replica, space, (*noted, *said, *notes))
+        self._describe(model, _data.samples(batches))
         self._again = _again(
             model,
             lambda again: cls.from_step(
                 again,
                 step,
-                _data.Resident(batches),
+                batches,
                 weight_decay=weight_decay,
                 mode=mode,
+                budget=budget,
                 dtype=dtype,
                 device=device,
             ),
@@ -274,8 +283,11 @@ class Objective:
                 names = {entry.name for entry in self.parameters}
                 parts += [p for name, p in replica.module.named_parameters() if name not in names]
                 parts.append(self.separable)
-                for chunk in (*replica.chunks, *replica.estimation):
-                    parts += _data.identity(chunk)
+                for held in (replica.chunks, replica.estimation):
+                    if isinstance(held, Stream):
+                        parts += [held.digests, held.sizes]
+                    else:
+                        parts += [part for chunk in held for part in _data.identity(chunk)]
             self._hash = digest(parts)
         return self._hash
 
@@ -385,7 +397,7 @@ def _again(model: nn.Module, make: Callable[[nn.Module], Objective]) -> Callable
     return again
 
 
-def _check_options(model: Any, weight_decay: Any, mode: Any, dtype: Any) -> None:
+def _check_options(model: Any, weight_decay: Any, mode: Any, budget: Any, dtype: Any) -> None:
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"dtype is {dtype!r}. Pass a floating one, as in dtype=torch.float64.")
     check_mode(mode)
@@ -393,6 +405,8 @@ def _check_options(model: Any, weight_decay: Any, mode: Any, dtype: Any) -> None
         raise ValueError(
             f"weight_decay is {weight_decay!r}. Pass λ of ½ λ‖θ‖², a finite number that is not negative."
         )
+    if not isinstance(budget, int | float) or not budget >= 0:
+        raise ValueError(f"budget is {budget!r}. Pass how many bytes of a loader's data may be kept.")
     check_model(model)
 
 
@@ -408,7 +422,7 @@ def _words(work: Generator[None, None, Any], where: str, replica: Any) -> Genera
     """`work`, with what the user's code raises put into words."""
     try:
         return (yield from work)
-    except GeneratorExit:
+    except (GeneratorExit, EvaluationError):
         raise
     except Exception as error:
         raise probes.raised(error, where, getattr(replica, "chunk", None)) from error

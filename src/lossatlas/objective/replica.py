@@ -93,15 +93,20 @@ class ModelReplica:
     def hold(self, chunks: Sequence[Batch]) -> None:
         """Evaluate on these chunks. Raises ValueError when they have no weight together, or one is negative."""
         self.chunks = chunks
-        self._weights = [self.measure.weight(chunk) for chunk in chunks]
-        known = [weight for weight in self._weights if weight is not None]
-        for index, weight in enumerate(known):
-            if not 0 <= weight < float("inf"):
-                raise ValueError(
-                    f"The weight of batch {index} is {weight}. Return a finite number that is not negative."
-                )
-        if known and not sum(known):
-            raise ValueError("All batches weigh 0, so they have no mean. Give at least one a weight above 0.")
+        self._weights: list[float | None] | None = None
+        if isinstance(chunks, list):
+            self._weights = [self._weight(index, chunk) for index, chunk in enumerate(chunks)]
+            known = [weight for weight in self._weights if weight is not None]
+            if known:
+                _some(sum(known))
+
+    def _weight(self, index: int, chunk: Batch) -> float | None:
+        weight = self.measure.weight(chunk)
+        if weight is not None and not 0 <= weight < float("inf"):
+            raise ValueError(
+                f"The weight of batch {index} is {weight}. Return a finite number that is not negative."
+            )
+        return weight
 
     def copy(self) -> ModelReplica:
         """Another replica of the same model, for a job that runs at the same time."""
@@ -140,7 +145,12 @@ class ModelReplica:
 
     def _counting(self) -> Iterator[tuple[float | None, Batch]]:
         """The chunks that may count, with their weights; one without targets has no mean (0 / 0)."""
-        return (pair for pair in zip(self._weights, self.chunks, strict=True) if pair[0] != 0)
+        weights = self._weights
+        if weights is None:  # a stream
+            pairs = ((self._weight(index, chunk), chunk) for index, chunk in enumerate(self.chunks))
+        else:
+            pairs = ((weight, chunk) for weight, chunk in zip(weights, self.chunks, strict=True))
+        return (pair for pair in pairs if pair[0] != 0)
 
     def step(self, chunk: Batch) -> Fields:
         """The mean of each field over one chunk."""
