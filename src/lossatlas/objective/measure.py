@@ -65,6 +65,12 @@ class PairMeasure:
         loss = self.loss(output, batch)
         return None, [loss, *(other(output, batch.y) for other in self.others)]
 
+    def per_sample(self, output: Any, batch: Batch) -> Tensor:
+        """The loss of each sample, (n,) float64, of a separable loss: the model has run once for all of them."""
+        whole = Batch(output, batch.y, batch.size)
+        rows = (whole.rows(index, index + 1) for index in range(batch.size))
+        return torch.tensor([number(self.loss(row.x, row)) for row in rows], dtype=torch.float64)
+
 
 @dataclass(frozen=True)
 class StepMeasure:
@@ -144,21 +150,3 @@ def call_model(module: Callable[..., Any], x: Any) -> Any:
     if isinstance(x, dict):
         return module(**x)
     return module(x)
-
-
-def loss_per_sample(loss_fn: Callable[[Any, Any], Any], output: Any, batch: Batch) -> Tensor:
-    """The loss of each sample of an output, (n,) float64; only of separable losses, where it has their mean.
-
-    Of a loss that is a mean or a sum, sample by sample: the model has run once for all of them.
-    """
-    value = loss_fn(output, batch.y)
-    if isinstance(value, Tensor) and value.dim() and value.shape[0] == batch.size:
-        return (
-            value.detach().to(torch.float64).flatten(1).mean(1)
-            if value.dim() > 1
-            else value.detach().double()
-        )
-    whole = Batch(output, batch.y, batch.size)
-    rows = (whole.rows(index, index + 1) for index in range(batch.size))
-    losses = [number(loss_fn(row.x, row.y)) for row in rows]
-    return torch.tensor(losses, dtype=torch.float64, device=output.device)

@@ -71,9 +71,13 @@ class ParameterSpace:
     def flatten(self, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """Join named tensors into one (P,) vector without gradient; names that are no parameter are left out.
 
+        Names out of a compiled or DataParallel-wrapped model are known without what the wrapper puts before them.
+
         Raises ValueError when a tensor is missing or has another shape.
         """
         parts = []
+        if any(entry.name not in tensors for entry in self):
+            tensors = {_bare(name): tensor for name, tensor in tensors.items()}
         for entry in self:
             if entry.name not in tensors:
                 raise ValueError(
@@ -94,6 +98,11 @@ class ParameterSpace:
 
     def __repr__(self) -> str:
         return f"ParameterSpace({len(self)} tensors, {self.size} parameters)"
+
+
+def _bare(name: str) -> str:
+    """A name without the parts that torch.compile and DataParallel add."""
+    return name.replace("_orig_mod.", "").removeprefix("module.")
 
 
 def trainable(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
