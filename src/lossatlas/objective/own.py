@@ -31,11 +31,6 @@ def check_model(model: Any) -> None:
             raise ValueError(
                 f"The parameter {name!r} is complex ({parameter.dtype}). Store it as two real tensors."
             )
-        if parameter.requires_grad and not parameter.is_floating_point():
-            raise ValueError(
-                f"The parameter {name!r} is of {parameter.dtype}, on which no loss depends smoothly. Freeze it with "
-                "requires_grad=False."
-            )
         if parameter.is_meta:
             raise ValueError(
                 f"The parameter {name!r} is on the meta device and has no values. Load the weights first."
