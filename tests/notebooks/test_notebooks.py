@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -47,4 +48,27 @@ def test_the_quickstart_trains_maps_and_reads_numbers(tmp_path: Path) -> None:
     assert accuracy > 0.9  # it is a trained network that is mapped
     here, there = printed.strip().splitlines()[-1].split()
     assert here == there  # the map's centre is the objective at the model's own weights, to the bit
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]
+
+
+def test_your_own_model_measures_every_kind_of_input_it_shows(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    notebook = executed("your-own-model", tmp_path)
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    assert sum("application/vnd.jupyter.widget-view+json" in data for data in shown) == 1
+    printed = "".join(
+        output.text
+        for output in outputs(notebook)
+        if output.output_type == "stream" and output.name == "stdout"
+    )
+    assert "The loader shuffles" in printed
+    assert "may be cut: False" in printed
+    assert "fields loss, bits" in printed
+    modes = {
+        line.split()[0]: float(line.split()[-1]) for line in printed.splitlines() if "at the weights" in line
+    }
+    assert list(modes) == ["eval", "batch_stats", "reestimated"]
+    assert len(set(modes.values())) == 3
+    parts, total = printed.strip().splitlines()[-2:]
+    assert float(total.split()[-1]) == pytest.approx(json.loads(parts.replace("'", '"'))["loss"], rel=1e-12)
     assert not [output for output in outputs(notebook) if output.output_type == "error"]

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from lossatlas.objective.data import Batch, chunk_rows, merge, read
+from lossatlas.objective.data import Batch, chunk_rows, merge
 from lossatlas.objective.probes import probe_of
+from lossatlas.objective.reading import read
 from tests.zoo import classification, normal, whole
 
 CPU = torch.device("cpu")
 
 
 def resident(data: Any, dtype: torch.dtype = torch.float32) -> list[Batch]:
-    return read(data, device=CPU, dtype=dtype)
+    return list(read(data, device=CPU, dtype=dtype)[0])
 
 
 def test_a_pair_is_one_batch_and_a_list_of_pairs_as_many() -> None:

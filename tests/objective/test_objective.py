@@ -692,6 +692,11 @@ def mixed() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 3).double())
 
 
+class Uncopied(nn.Identity):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("not me")
+
+
 GOOD = classification(8)
 BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no module": (
@@ -716,9 +721,21 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no values": (
         lambda: la.Objective(nn.Linear(6, 3, device="meta"), F.cross_entropy, GOOD), ValueError, "meta device",
     ),
+    "complex parameters": (
+        lambda: la.Objective(nn.Linear(6, 3, dtype=torch.complex64), F.cross_entropy, GOOD), ValueError,
+        r"'weight' is complex \(torch.complex64\). Store it as two real tensors",
+    ),
+    "buffers without values": (
+        lambda: la.Objective(nn.Sequential(mlp(6, 3), nn.BatchNorm1d(3, affine=False, device="meta")), F.cross_entropy, GOOD),
+        ValueError, "The buffer '1.running_mean' is on the meta device and has no values. Load the weights",
+    ),
+    "no copy": (
+        lambda: la.Objective(mlp(6, 3).append(Uncopied()), F.cross_entropy, GOOD), ValueError,
+        "Sequential cannot be copied: not me. The engine works on a copy",
+    ),
     "two dtypes": (
-        lambda: la.Objective(mixed(), F.cross_entropy, GOOD), ValueError,
-        "several dtypes, torch.float32 and torch.float64. Pass one",
+        lambda: la.Objective(mixed(), F.cross_entropy, GOOD), la.EvaluationError,
+        "must have the same dtype.*Pass one for the copy to be measured in, as in dtype=torch.float32",
     ),
     "loss not callable": (
         lambda: la.Objective(mlp(6, 3), 0.5, GOOD), TypeError, "loss_fn is a float, not callable. Pass a function",
@@ -839,6 +856,24 @@ def test_a_frozen_mask_may_hold_infinity() -> None:
 
     objective = la.Objective(Masked(), F.mse_loss, (GOOD[0], torch.zeros(8, 3)))
     assert np.isfinite(objective.value(objective.theta))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("mode", ["eval", "batch_stats", "reestimated"])
+def test_a_model_on_a_gpu_is_measured_there(mode: str) -> None:
+    x, y = normal(40, 1, 8, 8), whole(3, 40)
+    here = la.Objective(cnn(), F.cross_entropy, (x, y), mode=mode)
+    there = la.Objective(cnn().cuda(), F.cross_entropy, (x, y), mode=mode)
+    assert there.device.type == there.theta.device.type == "cuda"
+    assert there.value(there.theta) == pytest.approx(here.value(here.theta), rel=1e-5)
+    if mode != "reestimated":
+        torch.testing.assert_close(
+            there.gradient(there.theta).cpu(), here.gradient(here.theta), rtol=1e-3, atol=1e-5
+        )
+    step = la.Objective.from_step(
+        cnn().cuda(), lambda m, b: F.cross_entropy(m(b[0]), b[1]), [(x, y)], mode=mode
+    )
+    assert step.value(step.theta) == pytest.approx(here.value(here.theta), rel=1e-5)
 
 
 def test_the_models_copy_runs_once_per_chunk_and_point() -> None:

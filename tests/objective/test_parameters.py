@@ -75,3 +75,11 @@ def test_a_missing_tensor_or_another_shape_is_named() -> None:
         space.flatten({"w": torch.zeros(3, 2), "b": torch.zeros(2)})
     with pytest.raises(KeyError, match="no trainable parameter 'c'. There are: w, b"):
         space["c"]
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module."])
+def test_weights_saved_from_a_wrapped_model_are_known_by_their_bare_names(prefix: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 3))
+    space = ParameterSpace.of_module(model)
+    wrapped = {prefix + name: tensor for name, tensor in model.state_dict().items()}
+    assert torch.equal(space.flatten(wrapped), space.flatten(model.state_dict()))

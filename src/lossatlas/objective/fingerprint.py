@@ -6,6 +6,8 @@ import builtins
 import functools
 import hashlib
 import json
+import sys
+import sysconfig
 import types
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +88,10 @@ def _describe(value: Any, seen: dict[int, Any], *, tensors: bool = True) -> Iter
         yield _name(value)
         if not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
             plain = {
-                k: v for k, v in getattr(value, "__dict__", {}).items() if isinstance(v, (*_SCALAR, Tensor))
+                k: v
+                for k, v in getattr(value, "__dict__", {}).items()
+                if isinstance(v, (*_SCALAR, Tensor))
+                and "hash" not in k  # of strings they are other ones in every process
             }
             yield from _describe(plain, seen)
 
@@ -124,6 +129,38 @@ def _describe_module(module: nn.Module, seen: dict[int, Any], tensors: bool) -> 
         yield from module.buffers()
 
 
+def refers_to(function: Any, model: nn.Module) -> bool:
+    """Whether a function closes over a module or one of its parts, finds it among its globals, or is a method of one."""
+    parts = set(model.modules())
+
+    def holds(value: Any, depth: int) -> bool:
+        if isinstance(value, nn.Module):
+            return value in parts
+        if not depth:
+            return False
+        if isinstance(value, functools.partial):
+            inner = [value.func, *value.args, *value.keywords.values()]
+        elif isinstance(value, types.MethodType):
+            inner = [value.__self__, value.__func__]
+        elif isinstance(value, types.FunctionType):
+            inner = [cell.cell_contents for cell in value.__closure__ or () if _bound(cell)]
+            inner += [value.__globals__[n] for n in _names(value.__code__) if n in value.__globals__]
+        elif isinstance(value, types.ModuleType | type) or _is_library(type(value)):
+            return False
+        else:
+            inner = list(getattr(value, "__dict__", {}).values())
+        return any(holds(part, depth - 1) for part in inner)
+
+    return holds(function, 3)
+
+
+def _bound(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a name that is not bound yet
+        return False
+
+
 def _names(code: types.CodeType) -> set[str]:
     inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*map(_names, inner))
@@ -133,11 +170,25 @@ def _name(thing: Any) -> str:
     if isinstance(thing, types.ModuleType):
         return thing.__name__
     owner = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{getattr(owner, '__module__', '')}.{owner.__qualname__}"
+    module = getattr(owner, "__module__", None) or ""
+    version = _library(module.split(".")[0])
+    return f"{module}.{owner.__qualname__}" + (f" {version}" if version else "")
 
 
 def _is_library(thing: Any) -> bool:
-    return (getattr(thing, "__module__", None) or "builtins").split(".")[0] in ("torch", "numpy", "builtins")
+    return _library((getattr(thing, "__module__", None) or "builtins").split(".")[0]) is not None
+
+
+@functools.cache
+def _library(root: str) -> str | None:
+    """The version of an installed package, known by its name; None for the user's own modules."""
+    if root in ("torch", "numpy", "builtins"):
+        return ""
+    module = sys.modules.get(root)
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    if module is None or not any((getattr(module, "__file__", None) or "").startswith(p) for p in installed):
+        return None
+    return str(getattr(module, "__version__", ""))
 
 
 class Watch:

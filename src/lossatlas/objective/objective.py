@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -15,13 +14,17 @@ from torch import Tensor, nn
 
 from lossatlas import jobs
 from lossatlas.objective import data as _data
-from lossatlas.objective import probes
+from lossatlas.objective import probes, reading
+from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fields import resolve_fields
-from lossatlas.objective.fingerprint import Watch, code_of, digest
-from lossatlas.objective.parameters import ParameterSpace, trainable
-from lossatlas.objective.replica import FunctionReplica, Measure, ModelReplica, Replica, number
-from lossatlas.objective.settle import Weight, first_look, in_words, mean_of, weighing
-from lossatlas.objective.untouched import random_streams_untouched
+from lossatlas.objective.fingerprint import Watch, code_of, digest, refers_to
+from lossatlas.objective.loading import BUDGET, Stream
+from lossatlas.objective.measure import PairMeasure, StepMeasure, number
+from lossatlas.objective.modes import Mode, apply_mode, check_mode, running
+from lossatlas.objective.own import check_finite, check_model, copy_of, unwrapped
+from lossatlas.objective.parameters import ParameterSpace, common_dtype
+from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
+from lossatlas.objective.settle import Weight, first_look, first_step, in_words, mean_of, weighing
 
 _STARTING = threading.Lock()
 
@@ -46,16 +49,26 @@ class Objective:
 
     model: any nn.Module; loss_fn(output, y) returns a scalar mean, a sum, or one value per sample; data is a pair
     (x, y) of tensors or arrays, a list of such pairs, or a DataLoader. `model(x)`, `model(*x)` for a tuple,
-    `model(**x)` for a mapping. The copy is in evaluation mode; the user's model is never touched.
+    `model(**x)` for a mapping; `from_step` takes everything else. The user's model is never touched.
 
     fields: "loss" first, then "accuracy", "error" or {"name": fn(output, y)}, all from the same forward pass.
     weight: what a batch counts for: "samples", "tokens" (entries of y other than −100) or fn(batch).
     separable: whether a batch's loss is the weighted mean of its parts'; "auto" finds out, and a loss that is not
     keeps the user's batches whole and in order. reduction: "mean" or "sum", None finds out.
+    weight_decay: λ of ½ λ‖θ‖² over all trainable parameters. "loss" is then the sum, and "data_loss" and
+    "weight_decay" are its parts, as fields of their own.
+    mode: "eval" (dropout off, normalisation by running statistics), "batch_stats" (by those of each of the user's
+    batches, never cut or joined), "reestimated" (running statistics estimated anew at every point, as the average over
+    the user's batches). Only normalisation layers differ.
+    budget: bytes of a loader's data that are kept in memory, 2 GiB by default; a larger loader is read again in every
+    pass, which must give the same batches. Arrays and lists are in memory already, and are copied.
     dtype, device: where and in which precision to evaluate; the model's own by default.
 
     Raises TypeError or ValueError for input that cannot be measured and EvaluationError when the model raises.
     """
+
+    _watch: Watch | None
+    _again: Callable[[], Objective] | None
 
     @torch.inference_mode(False)
     def __init__(
@@ -68,10 +81,14 @@ class Objective:
         weight: Weight = "samples",
         separable: bool | Literal["auto"] = "auto",
         reduction: Literal["mean", "sum"] | None = None,
+        weight_decay: float = 0.0,
+        mode: Mode = "eval",
+        budget: int = BUDGET,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        _check_model(model, dtype)
+        inner, wrappers = unwrapped(model)
+        _check_options(inner, weight_decay, mode, budget, dtype)
         if not callable(loss_fn):
             raise TypeError(
                 f"loss_fn is a {type(loss_fn).__name__}, not callable. Pass a function loss_fn(output, y)."
@@ -80,43 +97,123 @@ class Objective:
             raise ValueError(f'reduction is {reduction!r}. Pass "mean", "sum" or None to find out.')
         if separable not in (True, False, "auto"):
             raise ValueError(f'separable is {separable!r}. Pass True, False or "auto" to find out.')
-        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise TypeError(f"dtype is {dtype!r}. Pass a floating one, as in dtype=torch.float64.")
         names, metrics = resolve_fields(fields)
+        _check_names(names, weight_decay)
         weigh = weighing(weight)
-        own = _copy_of(model, dtype, device)
+        own = copy_of(inner, dtype, device)
+        noted = (*wrappers, *apply_mode(own, mode))
         space = ParameterSpace.of_module(own)
-        origin = trainable(own)[0][1]
-        dtype, device = dtype or origin.dtype, origin.device
+        dtype_of_theta, device_of_theta = common_dtype(own)
         if isinstance(loss_fn, nn.Module):  # class weights, a running temperature: a copy, as of the model
-            loss_fn = _copy_of(loss_fn, dtype, device, mode=loss_fn.training)
+            loss_fn = copy_of(loss_fn, dtype_of_theta, device_of_theta, mode=loss_fn.training)
         self._identity: tuple[Any, ...] = (
             "model", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(loss_fn), list(names),
             [code_of(metric) for metric in metrics], weight if isinstance(weight, str) else code_of(weight),
-            reduction, str(dtype),
+            reduction, float(weight_decay), mode, str(dtype_of_theta),
         )  # fmt: skip
-        batches = _data.read(data, device=device, dtype=dtype)
-        merged = _data.merge(batches)
-        measure = Measure(mean_of(loss_fn), metrics, weigh, differentiates=False)
-        replica = ModelReplica(own, space, batches, measure, dtype)
-        probe, whole = probes.probe_of(merged[0]), batches[0]
+        batches, said = reading.read(data, device=device_of_theta, dtype=dtype_of_theta, budget=budget)
+        whole = mode == "batch_stats" and bool(running(own))
+        if whole and separable is True:
+            raise ValueError(
+                "separable=True lets batches be cut and joined, but mode='batch_stats' needs them whole. Pass one of the two."
+            )
+        merged = _data.merge(batches) if mode == "eval" and isinstance(batches, list) else batches
+        measure = PairMeasure(mean_of(loss_fn), names, metrics, weigh)
+        replica = ModelReplica(
+            own, space, batches, measure, dtype_of_theta,
+            decay=float(weight_decay), estimation=batches if mode == "reestimated" and running(own) else (),
+        )  # fmt: skip
+        probe = batches[0] if whole else probes.probe_of(merged[0])
         # By the evaluator's one thread: several collapse where another process wants a core.
         replica, found, notes = jobs.call(
-            first_look(replica, loss_fn, merged, probe, whole, separable, reduction)
+            first_look(
+                replica, measure, loss_fn, merged, probe, batches[0], False if whole else separable, reduction
+            )
         )
-        if found:
-            replica.hold([chunk for batch in merged for chunk in batch.chunks(_data.chunk_rows(batch))])
-        self.notes: tuple[str, ...] = notes
+        if found and isinstance(batches, Stream):
+            replica.hold(batches.cut(_data.chunks))
+        elif found:
+            replica.hold([chunk for batch in merged for chunk in _data.chunks(batch)])
         self.separable = found
-        self.fields = names
-        self.samples = sum(batch.size for batch in batches)
-        self.title = f"{type(model).__name__} · {space.size} parameters"
-        self._init(replica, space, dtype, device)
-        self._watch: Watch | None = Watch(model)
-        self._again: Callable[[], Objective] | None = _again(
-            model, loss_fn, _data.Resident(merged if found else batches),
-            fields=fields, weight=weight, separable=separable, reduction=reduction, dtype=dtype, device=device,
+        self._init(replica, space, (*noted, *said, *notes))
+        self._describe(model, _data.samples(batches))
+        data = batches if isinstance(batches, Stream) else _data.Resident(merged if found else batches)
+        self._again = _again(
+            model,
+            lambda again: Objective(
+                again, loss_fn, data, fields=fields, weight=weight, separable=separable, reduction=reduction,
+                weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
+            ),
         )  # fmt: skip
+
+    @classmethod
+    @torch.inference_mode(False)
+    def from_step(
+        cls,
+        model: nn.Module,
+        step: Callable[[Any, Any], Any],
+        data: Any,
+        *,
+        weight_decay: float = 0.0,
+        mode: Mode = "eval",
+        budget: int = BUDGET,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Objective:
+        """The objective of a step of your own: any model, any batch.
+
+        step(model, batch) gets the engine's copy of the model and a batch as `data` yields it, on the model's device,
+        and returns a scalar mean over the batch, or a mapping {"loss": mean, "accuracy": mean, …, "weight": n}; every
+        entry beside "weight" is a field. A batch counts for its weight, by default for dimension 0 of its first tensor.
+        data: a DataLoader or a list of batches; a tuple, mapping or tensor is one batch. Batches are kept whole and in
+        order. weight_decay, mode, budget, dtype, device: as of `Objective`; without a dtype data keep theirs.
+
+        Raises TypeError or ValueError for input that cannot be measured and EvaluationError when step raises.
+        """
+        inner, wrappers = unwrapped(model)
+        _check_options(inner, weight_decay, mode, budget, dtype)
+        if not callable(step):
+            raise TypeError(
+                f"step is a {type(step).__name__}, not callable. Pass a function step(model, batch)."
+            )
+        if refers_to(step, inner):
+            raise ValueError(
+                "step uses your own model and not its first argument, so that it would neither see other parameters nor "
+                "leave yours alone. Write step(model, batch) with the model that it is given."
+            )
+        own = copy_of(inner, dtype, device)
+        noted = (*wrappers, *apply_mode(own, mode))
+        space = ParameterSpace.of_module(own)
+        dtype_of_theta, device_of_theta = common_dtype(own)
+        self = cls.__new__(cls)
+        self._identity = (
+            "step", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(step),
+            float(weight_decay), mode, str(dtype_of_theta),
+        )  # fmt: skip
+        batches, said = reading.read_any(data, device=device_of_theta, dtype=dtype, budget=budget)
+        replica = ModelReplica(
+            own, space, batches, StepMeasure(step), dtype_of_theta,
+            decay=float(weight_decay), estimation=batches if mode == "reestimated" and running(own) else (),
+        )  # fmt: skip
+        replica, notes = jobs.call(first_step(replica, StepMeasure(step), batches[0]))
+        _check_names(replica.measure.fields, weight_decay)
+        self.separable = False
+        self._init(replica, space, (*noted, *said, *notes))
+        self._describe(model, _data.samples(batches))
+        self._again = _again(
+            model,
+            lambda again: cls.from_step(
+                again,
+                step,
+                batches,
+                weight_decay=weight_decay,
+                mode=mode,
+                budget=budget,
+                dtype=dtype,
+                device=device,
+            ),
+        )
+        return self
 
     @classmethod
     @torch.inference_mode(False)
@@ -137,29 +234,33 @@ class Objective:
             raise ValueError(
                 f"theta0 has shape {tuple(theta.shape)} and dtype {theta.dtype}. Pass a floating vector of length P ≥ 1."
             )
-        _check_finite("theta0", theta)
+        check_finite("theta0", theta)
         theta = theta.detach().clone()
         replica = FunctionReplica(f, theta, jobs.call(_look_at(f, theta)))
         self = cls.__new__(cls)
-        self.notes = ()
-        self.separable, self.fields, self.samples = False, ("loss",), 1
+        self.separable, self.samples = False, 1
+        self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), ())
         self.title = f"{getattr(f, '__name__', type(f).__name__)} · {theta.numel()} parameters"
-        self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), theta.dtype, theta.device)
-        self._watch, self._again = None, None
         self._identity = ("function", code_of(f), str(theta.dtype))
         return self
 
-    def _init(
-        self, replica: Replica, space: ParameterSpace, dtype: torch.dtype, device: torch.device
-    ) -> None:
-        self.parameters = space
-        self.dtype, self.device = dtype, device
+    def _init(self, replica: Replica, space: ParameterSpace, notes: tuple[str, ...]) -> None:
+        self.parameters, self.notes = space, notes
+        self.fields = replica.fields
+        self.dtype, self.device = replica.buffer.dtype, replica.buffer.device
         self._theta = replica.buffer.detach().clone()
         self._idle: list[Any] = [replica]
         # Never run, so that it can be copied while the others are.
         self._made = replica.copy()
         self._lock = threading.Lock()
         self._hash: str | None = None
+        self._watch, self._again = None, None
+
+    def _describe(self, model: nn.Module, samples: int) -> None:
+        """What is said of a user's module."""
+        self.samples = samples
+        self.title = f"{type(unwrapped(model)[0]).__name__} · {self.size} parameters"
+        self._watch = Watch(model)
 
     @property
     def size(self) -> int:
@@ -182,13 +283,11 @@ class Objective:
                 names = {entry.name for entry in self.parameters}
                 parts += [p for name, p in replica.module.named_parameters() if name not in names]
                 parts.append(self.separable)
-                for chunk in replica.chunks:
-                    parts += [
-                        chunk.size,
-                        _data.shape_of(chunk),
-                        *_data.tensors_of(chunk.x),
-                        *_data.tensors_of(chunk.y),
-                    ]
+                for held in (replica.chunks, replica.estimation):
+                    if isinstance(held, Stream):
+                        parts += [held.digests, held.sizes]
+                    else:
+                        parts += [part for chunk in held for part in _data.identity(chunk)]
             self._hash = digest(parts)
         return self._hash
 
@@ -283,89 +382,47 @@ def _look_at(f: Callable[[Tensor], Any], theta: Tensor) -> Generator[None, None,
     return differentiates
 
 
-def _again(model: nn.Module, loss_fn: Any, data: Any, **options: Any) -> Callable[[], Objective]:
+def _again(model: nn.Module, make: Callable[[nn.Module], Objective]) -> Callable[[], Objective]:
     """How to make the same objective from the model as it is later; the model itself is not kept alive."""
     reference = weakref.ref(model)
 
-    def make() -> Objective:
-        again = reference()
-        if again is None:
+    def again() -> Objective:
+        alive = reference()
+        if alive is None:
             raise ValueError(
                 "The model of this map no longer exists. Make a new map with la.explore(model, …)."
             )
-        return Objective(again, loss_fn, data, **options)
+        return make(alive)
 
-    return make
+    return again
 
 
-def _check_model(model: Any, dtype: torch.dtype | None) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"model is a {type(model).__name__}, not a torch.nn.Module. "
-            "Pass the module, or a plain function of θ to Objective.from_function."
-        )
-    named = trainable(model)
-    if not named:
+def _check_options(model: Any, weight_decay: Any, mode: Any, budget: Any, dtype: Any) -> None:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype is {dtype!r}. Pass a floating one, as in dtype=torch.float64.")
+    check_mode(mode)
+    if not isinstance(weight_decay, int | float) or not 0 <= weight_decay < float("inf"):
         raise ValueError(
-            f"{type(model).__name__} has no trainable parameters. Set requires_grad on those that the map may move."
+            f"weight_decay is {weight_decay!r}. Pass λ of ½ λ‖θ‖², a finite number that is not negative."
         )
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
+    if not isinstance(budget, int | float) or not budget >= 0:
+        raise ValueError(f"budget is {budget!r}. Pass how many bytes of a loader's data may be kept.")
+    check_model(model)
+
+
+def _check_names(names: Sequence[str], weight_decay: float) -> None:
+    for name in ("data_loss", "weight_decay"):
+        if weight_decay and name in names:
             raise ValueError(
-                f"The parameter {name!r} has no shape yet. Run the model on one batch, so that its lazy layers are made."
+                f"The field {name!r} is made by weight_decay={weight_decay:g}. Give yours another name."
             )
-        if parameter.is_complex():
-            raise ValueError(
-                f"The parameter {name!r} is complex ({parameter.dtype}). Store it as two real tensors."
-            )
-        if parameter.is_meta:
-            raise ValueError(
-                f"The parameter {name!r} is on the meta device and has no values. Load the weights first."
-            )
-        # A frozen mask may well hold −inf.
-        if parameter.requires_grad or parameter.isnan().any():
-            _check_finite(f"The parameter {name!r}", parameter)
-    kinds = sorted({str(parameter.dtype) for _, parameter in named})
-    if len(kinds) > 1 and dtype is None:
-        raise ValueError(
-            f"The trainable parameters are of several dtypes, {' and '.join(kinds)}. Pass one for the copy to be "
-            "measured in, as in dtype=torch.float32."
-        )
-
-
-def _check_finite(what: str, tensor: Tensor) -> None:
-    bad = int((~torch.isfinite(tensor.detach())).sum())
-    if bad:
-        raise ValueError(
-            f"{what} holds {bad} non-finite values among {tensor.numel()}. A map needs a finite origin: load a sound "
-            "checkpoint."
-        )
-
-
-def _copy_of(
-    model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None, *, mode: bool = False
-) -> nn.Module:
-    # Copying draws nothing, unless a module copies itself in its own way, by making a new one.
-    itself = any(hasattr(type(part), "__deepcopy__") for part in model.modules())
-    with random_streams_untouched() if itself else contextlib.nullcontext():
-        try:
-            own = copy.deepcopy(model)
-        except Exception as error:
-            raise ValueError(
-                f"{type(model).__name__} cannot be copied: {str(error).rstrip('.')}. The engine works on a copy, so that "
-                "yours is never touched: make copy.deepcopy(model) work."
-            ) from error
-    own.train(mode)
-    if dtype is not None or device is not None:
-        own.to(device=device, dtype=dtype)
-    return own
 
 
 def _words(work: Generator[None, None, Any], where: str, replica: Any) -> Generator[None, None, Any]:
     """`work`, with what the user's code raises put into words."""
     try:
         return (yield from work)
-    except GeneratorExit:
+    except (GeneratorExit, EvaluationError):
         raise
     except Exception as error:
         raise probes.raised(error, where, getattr(replica, "chunk", None)) from error

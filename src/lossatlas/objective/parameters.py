@@ -71,9 +71,13 @@ class ParameterSpace:
     def flatten(self, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """Join named tensors into one (P,) vector without gradient; names that are no parameter are left out.
 
+        Names out of a compiled or DataParallel-wrapped model are known without what the wrapper puts before them.
+
         Raises ValueError when a tensor is missing or has another shape.
         """
         parts = []
+        if any(entry.name not in tensors for entry in self):
+            tensors = {_bare(name): tensor for name, tensor in tensors.items()}
         for entry in self:
             if entry.name not in tensors:
                 raise ValueError(
@@ -96,6 +100,20 @@ class ParameterSpace:
         return f"ParameterSpace({len(self)} tensors, {self.size} parameters)"
 
 
+def _bare(name: str) -> str:
+    """A name without the parts that torch.compile and DataParallel add."""
+    return name.replace("_orig_mod.", "").removeprefix("module.")
+
+
 def trainable(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """The named parameters that require a gradient, in the module's own order, tied ones once."""
     return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def common_dtype(module: nn.Module) -> tuple[torch.dtype, torch.device]:
+    """The dtype that holds every trainable parameter exactly, and their device."""
+    parameters = [parameter for _, parameter in trainable(module)]
+    dtype = parameters[0].dtype
+    for parameter in parameters:
+        dtype = torch.promote_types(dtype, parameter.dtype)
+    return dtype, parameters[0].device

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas.objective.anybatch import tensors_in
 from lossatlas.objective.data import Batch, Tree, map_tensors, tensors_of
 from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fields import IGNORED
@@ -146,15 +147,20 @@ def separable(
 
 def raised(error: Exception, where: str, batch: Batch | None) -> EvaluationError:
     """The user's error with its place, the shapes that went in, and a cure."""
-    shapes = ""
-    if batch is not None:
+    shapes, who, check = "", "The model or the loss", "loss_fn(model(x), y)"
+    if batch is not None and batch.y is None:
+        shapes = f" with a batch of {_shapes(tuple(tensors_in(batch.x)))}"
+        who, check = "The step", "step(model, batch)"
+    elif batch is not None:
         shown = [f"{name} {_shapes(tree)}" for name, tree in (("x", batch.x), ("y", batch.y))]
         shapes = f" with {', '.join(shown)}"
     said = str(error).rstrip(". ") or "nothing more"
-    return EvaluationError(
-        f"The model or the loss raised {type(error).__name__} {where}{shapes}: {said}. "
-        "Check that loss_fn(model(x), y) runs on one batch by itself."
-    )
+    cure = f"Check that {check} runs on one batch by itself."
+    if "more than 1 value per channel" in said:
+        cure = "A single sample has no statistics: use other batches (drop_last=True), or mode='eval'."
+    elif "same dtype" in said:
+        cure = "Pass one for the copy to be measured in, as in dtype=torch.float32."
+    return EvaluationError(f"{who} raised {type(error).__name__} {where}{shapes}: {said}. {cure}")
 
 
 def _shapes(tree: Tree) -> str:

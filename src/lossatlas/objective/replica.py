@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
 
@@ -14,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from lossatlas.objective.data import Batch
+from lossatlas.objective.measure import Measure, PairMeasure, number
+from lossatlas.objective.modes import forget, prepare_batch, running, use_estimates
+from lossatlas.objective.own import deep_copy
 from lossatlas.objective.parameters import ParameterSpace
 
 #: Fields of one chunk in the order of `Objective.fields`: each a mean over the chunk.
@@ -24,6 +25,11 @@ class Replica(Protocol):
     """What is evaluated: write θ into `buffer`, then run the chunks."""
 
     buffer: Tensor  # (P,)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of what `run` returns, "loss" first."""
+        ...
 
     def copy(self) -> Replica:
         """Another replica of the same, for a job that runs at the same time."""
@@ -38,34 +44,14 @@ class Replica(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What is measured of an output: the loss and the fields beside it, and what a batch weighs."""
-
-    loss: Callable[[Any, Batch], Any]  # (output, batch) -> scalar mean over the batch
-    others: tuple[Callable[[Any, Any], Any], ...]  # (output, y) -> scalar mean over the batch
-    weight: Callable[[Batch], float]
-    differentiates: bool  # the step takes derivatives inside, so autograd must be on
-
-
-def number(value: Any) -> float:
-    """A scalar tensor or number as a float, also one that autograd follows."""
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
-
-
-def call_model(module: Callable[..., Any], x: Any) -> Any:
-    """model(x), model(*x) for a tuple, model(**x) for a mapping."""
-    if isinstance(x, tuple):
-        return module(*x)
-    if isinstance(x, dict):
-        return module(**x)
-    return module(x)
-
-
 class ModelReplica:
     """A deep copy of a module whose trainable parameters are views of `buffer`.
 
-    Writing θ into the buffer is all it takes to move the model: no state dict, no allocation.
+    Writing θ into the buffer is all it takes to move the model: no state dict, no allocation. Parameters of another
+    dtype than the buffer's are rounded from it before each run.
+
+    decay: λ of ½ λ‖θ‖², which is added to the loss and makes two fields after it, the data's loss and the decay.
+    estimation: batches over which running statistics are estimated anew at every point, before the chunks are run.
     """
 
     def __init__(
@@ -75,17 +61,27 @@ class ModelReplica:
         chunks: Sequence[Batch],
         measure: Measure,
         dtype: torch.dtype,
+        *,
+        decay: float = 0.0,
+        estimation: Sequence[Batch] = (),
     ) -> None:
         self.module, self.space, self.measure = module, space, measure
+        self.decay, self.estimation = decay, estimation
         self.hold(chunks)
         named = dict(module.named_parameters())
         self.buffer = space.flatten(named, dtype)
         for parameter in named.values():
             parameter.grad = None
             parameter.requires_grad_(False)
+        self._rounded: list[tuple[Tensor, Tensor]] = []
         for entry in space:
-            named[entry.name].data = entry.of(self.buffer)
-            named[entry.name].requires_grad_(measure.differentiates)
+            parameter, part = named[entry.name], entry.of(self.buffer)
+            if parameter.dtype == dtype:
+                parameter.data = part
+            else:
+                self._rounded.append((parameter, part))
+            parameter.requires_grad_(measure.differentiates)
+        self._step = _Step(module)
         # A forward pass that writes to a buffer (a counter, running statistics) must not change the next one.
         self._kept = [
             (owner, name, tensor, tensor.clone())
@@ -97,70 +93,152 @@ class ModelReplica:
     def hold(self, chunks: Sequence[Batch]) -> None:
         """Evaluate on these chunks. Raises ValueError when they have no weight together, or one is negative."""
         self.chunks = chunks
-        self._weights = [self.measure.weight(chunk) for chunk in chunks]
-        for index, weight in enumerate(self._weights):
-            if not 0 <= weight < float("inf"):
-                raise ValueError(
-                    f"The weight of batch {index} is {weight}. Return a finite number that is not negative."
-                )
-        if not sum(self._weights):
-            raise ValueError("All batches weigh 0, so they have no mean. Give at least one a weight above 0.")
+        self._weights: list[float | None] | None = None
+        if isinstance(chunks, list):
+            self._weights = [self._weight(index, chunk) for index, chunk in enumerate(chunks)]
+            known = [weight for weight in self._weights if weight is not None]
+            if known:
+                _some(sum(known))
+
+    def _weight(self, index: int, chunk: Batch) -> float | None:
+        weight = self.measure.weight(chunk)
+        if weight is not None and not 0 <= weight < float("inf"):
+            raise ValueError(
+                f"The weight of batch {index} is {weight}. Return a finite number that is not negative."
+            )
+        return weight
 
     def copy(self) -> ModelReplica:
         """Another replica of the same model, for a job that runs at the same time."""
-        return self.measuring(self.measure, copy.deepcopy(self.module))
+        return self.measuring(self.measure, deep_copy(self.module))
 
     def measuring(self, measure: Measure, module: nn.Module | None = None) -> ModelReplica:
         """The replica made anew around its module, with another measure."""
-        return ModelReplica(module or self.module, self.space, self.chunks, measure, self.buffer.dtype)
+        return ModelReplica(
+            module or self.module, self.space, self.chunks, measure, self.buffer.dtype,
+            decay=self.decay, estimation=self.estimation,
+        )  # fmt: skip
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of what `run` returns."""
+        loss, *others = self.measure.fields
+        return (loss, *(("data_loss", "weight_decay") if self.decay else ()), *others)
 
     def run(self) -> Generator[None, None, np.ndarray]:
         """Evaluate all fields at the θ in `buffer`, (F,) float64; yields between chunks."""
-        total = np.zeros(1 + len(self.measure.others))
-        for index, (weight, chunk) in enumerate(self._weighted()):
+        total, weights = np.zeros(len(self.measure.fields)), 0.0
+        yield from self._estimate()
+        for index, (known, chunk) in enumerate(self._counting()):
             if index:
                 yield
-            total += weight * np.array(self.step(chunk))
-        return total / sum(self._weights)
+            said, fields = self._read(chunk)
+            weight = said if known is None else known
+            if weight:
+                total += weight * np.array(fields)
+                weights += weight
+        means = total / _some(weights)
+        if not self.decay:
+            return means
+        decay = 0.5 * self.decay * number(self.buffer.double().square().sum())
+        return np.array([means[0] + decay, means[0], decay, *means[1:]])
 
-    def _weighted(self) -> Iterator[tuple[float, Batch]]:
-        """The chunks that count, with their weights; a chunk without targets has no mean (0 / 0)."""
-        return ((w, chunk) for w, chunk in zip(self._weights, self.chunks, strict=True) if w)
+    def _counting(self) -> Iterator[tuple[float | None, Batch]]:
+        """The chunks that may count, with their weights; one without targets has no mean (0 / 0)."""
+        weights = self._weights
+        if weights is None:  # a stream
+            pairs = ((self._weight(index, chunk), chunk) for index, chunk in enumerate(self.chunks))
+        else:
+            pairs = ((weight, chunk) for weight, chunk in zip(weights, self.chunks, strict=True))
+        return (pair for pair in pairs if pair[0] != 0)
 
     def step(self, chunk: Batch) -> Fields:
         """The mean of each field over one chunk."""
-        # Not inference_mode for a step that differentiates inside; autograd is off otherwise: it costs memory and time.
-        mode = torch.enable_grad() if self.measure.differentiates else torch.inference_mode()
-        with self.looking_at(chunk), mode:
-            output = call_model(self.module, chunk.x)
-            loss = self.measure.loss(output, chunk)
-            return [number(loss), *(number(other(output, chunk.y)) for other in self.measure.others)]
+        return self._read(chunk)[1]
+
+    def _read(self, chunk: Batch) -> tuple[float | None, Fields]:
+        """What one chunk counts for, if it says so, and the mean of each field over it."""
+        with self.looking_at(chunk), self._autograd():
+            weight, fields = self.measure.read(self.measure.run(self.module, chunk), chunk)
+            return weight, [number(field) for field in fields]
+
+    def per_sample(self, chunk: Batch) -> Tensor | None:
+        """The loss of each sample of a chunk at the θ in `buffer`, (n,) float64; None of a step, which knows means only.
+
+        For standard errors; of a separable loss alone, whose samples may be told apart.
+        """
+        if not isinstance(self.measure, PairMeasure):
+            return None
+        with self.looking_at(chunk), self._autograd():
+            return self.measure.per_sample(self.measure.run(self.module, chunk), chunk)
 
     def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient of the weighted mean loss at theta, (P,), summed over chunks in float64."""
+        if self.estimation:
+            raise ValueError(
+                "There is no gradient of a loss whose running statistics are estimated anew at every point. Use "
+                "mode='batch_stats' or mode='eval'."
+            )
         total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
-        for index, (weight, chunk) in enumerate(self._weighted()):
+        weights = 0.0
+        for index, (known, chunk) in enumerate(self._counting()):
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
             with self.looking_at(chunk), torch.enable_grad():
-                output = call_model(self._at(leaf), chunk.x)
-                loss = self.measure.loss(output, chunk)
-                (gradient,) = torch.autograd.grad(loss, leaf)
-            total += weight * gradient
-        return (total / sum(self._weights)).to(theta.dtype)
+                said, (loss, *_) = self._at(leaf, chunk)
+                weight = said if known is None else known
+                if weight:
+                    (gradient,) = torch.autograd.grad(loss, leaf)
+                    total += weight * gradient
+                    weights += weight
+        total /= _some(weights)
+        return (total + self.decay * theta if self.decay else total).to(theta.dtype)
 
-    def _at(self, leaf: Tensor) -> Callable[..., Any]:
-        """The module as a differentiable function of a flat vector."""
-        tensors = self.space.unflatten(leaf)
-        return lambda *args, **kwargs: torch.func.functional_call(self.module, tensors, args, kwargs)
+    def _at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
+        """What a chunk counts for, and its fields as differentiable functions of a flat vector."""
+        dtypes = {name: parameter.dtype for name, parameter in self.module.named_parameters()}
+        tensors = {
+            f"module.{name}": part.to(dtypes[name]) for name, part in self.space.unflatten(leaf).items()
+        }
+        return torch.func.functional_call(self._step, tensors, (self.measure, chunk))
+
+    def _estimate(self) -> Generator[None, None, None]:
+        """Estimate running statistics at the θ in `buffer`, over the user's own batches."""
+        if not self.estimation:
+            return
+        layers = running(self.module)
+        forget(layers)
+        self._keep(layers)
+        for index, batch in enumerate(self.estimation):
+            prepare_batch(layers, index)
+            with self.looking_at(batch, estimating=layers), self._autograd():
+                self.measure.run(self.module, batch)
+            yield
+        use_estimates(layers)
+
+    def _keep(self, layers: Sequence[nn.Module]) -> None:
+        """Take the buffers of these layers for what they are to be put back to."""
+        for owner, _, tensor, kept in self._kept:
+            if owner in layers:
+                kept.copy_(tensor)
+
+    def _autograd(self) -> contextlib.AbstractContextManager[Any]:
+        # Not inference_mode for a step that differentiates inside; autograd is off otherwise: it costs memory and time.
+        return torch.enable_grad() if self.measure.differentiates else torch.inference_mode()
 
     @contextlib.contextmanager
-    def looking_at(self, chunk: Batch) -> Iterator[None]:
-        """Note the chunk for whoever asks what went wrong, and put the buffers back, also after an error."""
+    def looking_at(self, chunk: Batch, *, estimating: Sequence[nn.Module] = ()) -> Iterator[None]:
+        """Note the chunk for whoever asks what went wrong, and put the buffers back, also after an error.
+
+        estimating: the layers whose buffers are to stay as this pass leaves them.
+        """
         self.chunk = chunk
+        for parameter, part in self._rounded:
+            parameter.data.copy_(part)
         try:
             yield
+            self._keep(estimating)
         finally:
             for owner, name, tensor, kept in self._kept:
                 if not torch.equal(tensor, kept):
@@ -169,11 +247,30 @@ class ModelReplica:
                     owner._buffers[name] = tensor
 
 
+class _Step(nn.Module):
+    """A module around the user's, so that a measure can call it, or its methods, with other parameters in place."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, measure: Measure, batch: Batch) -> tuple[float | None, list[Any]]:
+        return measure.read(measure.run(self.module, batch), batch)
+
+
+def _some(weight: float) -> float:
+    if not weight:
+        raise ValueError("All batches weigh 0, so they have no mean. Give at least one a weight above 0.")
+    return weight
+
+
 class FunctionReplica:
     """A plain function of the flat vector, f(θ) -> scalar.
 
     All replicas share the function, which may load θ into a module of the user's: one of them calls it at a time.
     """
+
+    fields: tuple[str, ...] = ("loss",)
 
     def __init__(
         self, f: Callable[[Tensor], Tensor], theta: Tensor, differentiates: bool, lock: Lock | None = None

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from lossatlas.objective import probes
+from lossatlas.objective.anybatch import tensors_in
 from lossatlas.objective.data import Batch
 from lossatlas.objective.errors import EvaluationError
-from lossatlas.objective.replica import ModelReplica, call_model
+from lossatlas.objective.measure import PairMeasure, StepMeasure, parse_step
+from lossatlas.objective.replica import ModelReplica
 from lossatlas.objective.untouched import DrewRandomNumbers
 
 Weight = Literal["samples", "tokens"] | Callable[[Batch], float]
@@ -24,10 +26,12 @@ KEPT_WHOLE = (
     "The loss of a batch is not the mean of its parts (class weights, a contrastive loss, batch statistics?): "
     "your batches are kept whole and in order."
 )
+MOVES_NOTHING = "The loss is the same wherever the parameters are moved: does step use its first argument, the model it is given?"
 
 
 def first_look(
     replica: ModelReplica,
+    measure: PairMeasure,
     loss_fn: Callable[[Any, Any], Any],
     merged: Sequence[Batch],
     probe: Batch,
@@ -42,30 +46,68 @@ def first_look(
     """
     yield from ()
     try:
-        replica, notes = _settle(replica, loss_fn, probe, reduction)
+        replica, measure, notes = _settle(replica, measure, loss_fn, probe, reduction)
     except EvaluationError:
         # A model made for one batch size: what it can do is the user's own batches.
-        replica, notes = _settle(replica, loss_fn, whole, reduction)
+        replica, measure, notes = _settle(replica, measure, loss_fn, whole, reduction)
         return replica, False, (*notes, KEPT_WHOLE)
     if separable != "auto":
         return replica, separable, notes
-    if _is_separable(replica, merged):
+    if _is_separable(replica, measure, merged):
         return replica, True, notes
     return replica, False, (*notes, KEPT_WHOLE)
 
 
+def first_step(
+    replica: ModelReplica, measure: StepMeasure, batch: Batch
+) -> Generator[None, None, tuple[ModelReplica, tuple[str, ...]]]:
+    """The same for a user's step: which fields it returns, and whether it is a function of the parameters."""
+    yield from ()
+    where = "on the first batch"
+
+    def once() -> Any:
+        with replica.looking_at(batch):
+            return measure.run(replica.module, batch)
+
+    versions = [tensor._version for tensor in tensors_in(batch.x)]
+    with probes.checking_determinism():
+        differentiates = in_words(lambda: probes.needs_autograd(once), where, batch)
+        with torch.enable_grad() if differentiates else torch.inference_mode():
+            fields, _ = parse_step(in_words(once, where, batch))
+        if versions != [tensor._version for tensor in tensors_in(batch.x)]:
+            raise ValueError(
+                "step writes to the tensors of its batch, so that no two passes see the same data. Work on a copy, as in "
+                "x = batch[0].clone()."
+            )
+        measure = dataclasses.replace(measure, fields=tuple(fields), differentiates=differentiates)
+        replica = replica.measuring(measure)
+        probes.check_deterministic(lambda: in_words(lambda: replica.step(batch), where, batch)[0])
+    return replica, () if _moves(replica, batch) else (MOVES_NOTHING,)
+
+
+def _moves(replica: ModelReplica, batch: Batch) -> bool:
+    """Whether the loss of a batch is another one where the parameters are others."""
+    here = replica.step(batch)[0]
+    with _where_it_tells(replica, batch) as telling:
+        return not telling or replica.step(batch)[0] != here
+
+
 def _settle(
-    replica: ModelReplica, loss_fn: Callable[[Any, Any], Any], probe: Batch, reduction: str | None
-) -> tuple[ModelReplica, tuple[str, ...]]:
+    replica: ModelReplica,
+    measure: PairMeasure,
+    loss_fn: Callable[[Any, Any], Any],
+    probe: Batch,
+    reduction: str | None,
+) -> tuple[ModelReplica, PairMeasure, tuple[str, ...]]:
     """Run the model on a first batch and settle how it is measured: with autograd or without, a mean or a sum."""
 
     def once() -> Any:
         with replica.looking_at(probe):
-            return loss_fn(call_model(replica.module, probe.x), probe.y)
+            return loss_fn(measure.run(replica.module, probe), probe.y)
 
     with probes.checking_determinism():
         differentiates = in_words(lambda: probes.needs_autograd(once), "on a first batch", probe)
-        measure = dataclasses.replace(replica.measure, differentiates=differentiates)
+        measure = dataclasses.replace(measure, differentiates=differentiates)
         replica = replica.measuring(measure)
         with torch.enable_grad() if differentiates else torch.inference_mode():
             probes.check_loss(in_words(once, "on a first batch", probe), probe.size)
@@ -76,20 +118,23 @@ def _settle(
         with _where_it_tells(replica, probe):
             reduction = probes.reduction_of(lambda batch: replica.step(batch)[0], probe)
     if reduction == "mean":
-        return replica, ()
-    total = dataclasses.replace(
-        measure, loss=lambda output, batch: measure.loss(output, batch) / measure.weight(batch)
+        return replica, measure, ()
+    of_sum, weigh = measure.loss, measure.weigh
+    measure = dataclasses.replace(measure, loss=lambda output, batch: of_sum(output, batch) / weigh(batch))
+    return (
+        replica.measuring(measure),
+        measure,
+        ("The loss is a sum over samples: it is divided by their number.",),
     )
-    return replica.measuring(total), ("The loss is a sum over samples: it is divided by their number.",)
 
 
-def _is_separable(replica: ModelReplica, batches: Sequence[Batch]) -> bool:
+def _is_separable(replica: ModelReplica, measure: PairMeasure, batches: Sequence[Batch]) -> bool:
     """Whether the batches may be cut and joined freely, judged by samples of a few of them."""
     rounding = float(torch.finfo(replica.buffer.dtype).eps)
     for index in sorted({0, len(batches) // 2, len(batches) - 1}):
         probe = probes.probe_of(batches[index])
         with _where_it_tells(replica, probe) as telling:
-            if not telling or not probes.separable(replica.step, replica.measure.weight, probe, rounding):
+            if not telling or not probes.separable(replica.step, measure.weigh, probe, rounding):
                 return False
     return True
 
