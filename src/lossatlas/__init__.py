@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.geometry import Plane, TileAddress
+from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import HOME, Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.sampling import Tile
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Direction",
     "EvaluationError",
     "Landscape",
+    "Line",
     "Objective",
     "ParameterSpace",
     "Plane",
     "Tile",
     "TileAddress",
+    "Trajectory",
     "explore",
 ]
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas.geometry import filter_normalize, random_direction, turn
+from lossatlas.geometry import Scaling, filter_normalize, random_direction, turn
 from lossatlas.objective import ParameterSpace
 from tests.zoo import F, classification, cnn, flat, mlp, normal, whole
 
+RAW = Scaling(None, ignore=False)  # Gaussian as drawn
 SPACE = ParameterSpace(
     [("conv", (4, 3, 2, 2)), ("bias", (4,)), ("fc", (5, 7)), ("scale", ()), ("norm", (6,))]
 )
@@ -64,10 +65,10 @@ def test_lengths_that_do_not_fit_are_named() -> None:
         filter_normalize(THETA, torch.zeros(3), SPACE)
 
 
-@pytest.mark.parametrize("normalize", [True, False])
-def test_a_seed_and_a_number_name_one_direction(normalize: bool) -> None:
+@pytest.mark.parametrize("scaling", [Scaling(), RAW])
+def test_a_seed_and_a_number_name_one_direction(scaling: Scaling) -> None:
     def draw(seed: int, index: int) -> torch.Tensor:
-        return random_direction(SPACE, THETA, seed=seed, index=index, normalize=normalize)
+        return random_direction(SPACE, THETA, seed=seed, index=index, scaling=scaling)
 
     assert torch.equal(draw(3, 1), draw(3, 1))
     drawn = [draw(seed, index) for seed in range(3) for index in range(3)]
@@ -90,7 +91,7 @@ def test_random_directions_are_as_often_negative_as_positive() -> None:
 
 def test_random_directions_are_normal_before_they_are_normalised() -> None:
     space = ParameterSpace([("w", (200, 200))])
-    drawn = random_direction(space, torch.ones(40_000), seed=1, index=1, normalize=False).double()
+    drawn = random_direction(space, torch.ones(40_000), seed=1, index=1, scaling=RAW).double()
     # Standard errors of the moments of 40 000 draws: 0.005, 0.007, 0.012, 0.05; four of each.
     assert abs(float(drawn.mean())) < 0.02
     assert abs(float(drawn.var()) - 1) < 0.03
@@ -104,7 +105,7 @@ def test_the_mean_cosine_of_two_random_directions_is_that_of_the_sphere(size: in
     theta = torch.ones(size)
     cosines = []
     for seed in range(400):
-        u, v = (random_direction(space, theta, seed=seed, index=i, normalize=False).double() for i in (0, 1))
+        u, v = (random_direction(space, theta, seed=seed, index=i, scaling=RAW).double() for i in (0, 1))
         cosines.append(abs(float(u @ v / (u.norm() * v.norm()))))
     expected = math.sqrt(2 / (math.pi * size))
     # The standard deviation of |cos| is 0.756 of its mean: four standard errors of 400 draws are 15 %.
@@ -154,8 +155,7 @@ def rescaled(c: float) -> torch.nn.Sequential:
 def slice_of(model: torch.nn.Module, *, normalize: bool) -> np.ndarray:
     objective = la.Objective(model, F.cross_entropy, classification(50, dtype=torch.float64))
     draw = [
-        random_direction(objective.parameters, objective.theta, seed=0, index=i, normalize=False)
-        for i in (0, 1)
+        random_direction(objective.parameters, objective.theta, seed=0, index=i, scaling=RAW) for i in (0, 1)
     ]
     if normalize:
         draw = [filter_normalize(d, objective.theta, objective.parameters) for d in draw]
