@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lossatlas.geometry.hessian import eigen_of
 from lossatlas.geometry.optimizers import adam_of, momentum_of
 from lossatlas.geometry.scaling import By, Names, Scaling
-from lossatlas.geometry.vectors import check_objective, check_seed, checked_vector, norm, upright
+from lossatlas.geometry.vectors import check_objective, check_seed, checked_vector, is_zero, norm, upright
 from lossatlas.geometry.weights import position_of, vector_of
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.fingerprint import digest
@@ -64,7 +64,7 @@ class Direction:
         """Along the gradient of the loss at θ: uphill. Raises ValueError where it is zero or not finite."""
         check_objective(objective)
         gradient = checked_vector("The gradient", objective.gradient(objective.theta), copied=False)
-        if not gradient.any():
+        if is_zero(gradient):
             raise ValueError(
                 "The gradient is zero here: θ is a critical point. Choose another direction, such as Plane.eigen's."
             )
@@ -97,7 +97,7 @@ class Direction:
         """From θ to other weights, which lie at 1: a (P,) vector, a state dict or a module."""
         check_objective(objective)
         vector = vector_of(objective, other, "other").sub_(objective.theta)
-        if not vector.any():
+        if is_zero(vector):
             raise ValueError(
                 "other is the objective's θ itself, so nothing points there. Pass other weights."
             )
@@ -145,7 +145,7 @@ def random_pair(
     """Random directions of one seed at theta, the objective's θ. Raises ValueError when they are zero."""
     space = objective.parameters
     vectors = random_directions(space, theta, seed=seed, indices=indices, scaling=scaling)
-    if not vectors[0].any():
+    if is_zero(vectors[0]):
         raise ValueError(
             "All filters of the model are zero, so a filter-normalised direction is zero too. "
             "Pass directions of your own to Plane(origin, u, v)."
@@ -166,16 +166,14 @@ def random_pair(
 def random_directions(
     space: ParameterSpace, theta: Tensor, *, seed: int, indices: Sequence[int], scaling: Scaling = FILTERS
 ) -> list[Tensor]:
-    """Several random directions, drawn side by side where they are long."""
-    threads = min(2, len(indices)) if space.size >= _LONG else 1
-
-    def draw(index: int) -> Tensor:
-        return random_direction(space, theta, seed=seed, index=index, scaling=scaling)
-
-    if threads == 1:
-        return [draw(index) for index in indices]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(draw, indices))
+    """Several random directions, each as by `random_direction`; long ones are drawn side by side."""
+    if space.size < _LONG:
+        drawn = [_draw(space.size, seed, index) for index in indices]
+    else:
+        # Drawing is serial, scaling is not: in these threads it would have more threads than there are cores.
+        with ThreadPoolExecutor(2) as pool:
+            drawn = list(pool.map(lambda index: _draw(space.size, seed, index), indices))
+    return [scaling.apply(vector.to(theta.device, theta.dtype), theta, space) for vector in drawn]
 
 
 def random_direction(
@@ -187,10 +185,13 @@ def random_direction(
     so that a model in float64 gets the same direction. Where no tensor has two dimensions there are no filters: the
     whole vector then gets the norm of theta, or 1 where theta is zero.
     """
+    return random_directions(space, theta, seed=seed, indices=(index,), scaling=scaling)[0]
+
+
+def _draw(size: int, seed: int, index: int) -> Tensor:
     key = hashlib.sha256(f"lossatlas direction {seed} {index}".encode()).digest()
     generator = torch.Generator("cpu").manual_seed(int.from_bytes(key[:8], "little") >> 1)
-    drawn = torch.randn(space.size, generator=generator, dtype=torch.float32, device=generator.device)
-    return scaling.apply(drawn.to(theta.device, theta.dtype), theta, space)
+    return torch.randn(size, generator=generator, dtype=torch.float32, device=generator.device)
 
 
 def filter_normalize(direction: Tensor, theta: Tensor, space: ParameterSpace) -> Tensor:

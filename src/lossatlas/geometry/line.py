@@ -16,6 +16,7 @@ from lossatlas.geometry.vectors import (
     check_alike,
     check_objective,
     checked_vector,
+    is_zero,
     least_squares,
     share,
 )
@@ -48,7 +49,7 @@ class Line:
             vector = checked_vector(f"The line's {name}", getattr(self, name), copied=not self._owned)
             object.__setattr__(self, name, vector)
         check_alike("origin", self.origin, "u", self.u)
-        if not self.u.any():
+        if is_zero(self.u):
             raise ValueError(
                 "The line's direction u is zero: every point along it is the same. Pass a direction that is not zero."
             )

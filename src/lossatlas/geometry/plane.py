@@ -30,13 +30,15 @@ from lossatlas.geometry.vectors import (
     check_objective,
     check_seed,
     checked_vector,
+    clearly_apart,
     cosine,
     dot,
+    is_zero,
     least_squares,
-    nearly_parallel,
     norm,
     orthogonal_rest,
     share,
+    sine,
 )
 from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
@@ -77,16 +79,22 @@ class Plane:
 
     def __post_init__(self) -> None:
         for name in ("origin", "u", "v"):
-            vector = checked_vector(f"The plane's {name}", getattr(self, name), copied=not self._owned)
-            object.__setattr__(self, name, vector)
+            if not self._owned:
+                vector = checked_vector(f"The plane's {name}", getattr(self, name), copied=True)
+                object.__setattr__(self, name, vector)
         for name in ("u", "v"):
             check_alike("origin", self.origin, name, getattr(self, name))
-            if not getattr(self, name).any():
+        if not clearly_apart(self.u, self.v):
+            self._look_closer()
+
+    def _look_closer(self) -> None:
+        for name in ("u", "v"):
+            if is_zero(checked_vector(f"The plane's {name}", getattr(self, name), copied=False)):
                 raise ValueError(
                     f"The plane's direction {name} is zero: every point along it is the same. Pass a direction that is "
                     "not zero."
                 )
-        if nearly_parallel(self.u, self.v, _PARALLEL):
+        if sine(self.u, self.v) < _PARALLEL:
             raise ValueError(
                 f"Plane directions must not be parallel, but cos(u, v) = {cosine(self.u, self.v):.6f}. Pass another v, "
                 "or use Plane.random."
@@ -200,9 +208,9 @@ class Plane:
                 for other, what in ((first, "first"), (second, "second")))  # fmt: skip
         recipe = {"kind": "through", "hash": digest([u, v]), "orthonormal": orthonormal}
         for vector, what in ((u, "first"), (v, "second")):
-            if not vector.any():
+            if is_zero(vector):
                 raise ValueError(f"{what} is the objective's θ itself. Pass three different points.")
-        if nearly_parallel(u, v, _PARALLEL):
+        if sine(u, v) < _PARALLEL:
             raise ValueError(
                 "The three points lie on one line, so they span no plane. Use Line.between, or pass another point."
             )

@@ -62,6 +62,12 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
+def is_zero(vector: Tensor) -> bool:
+    """Whether all entries of a (P,) vector are zero."""
+    # A sum of squares may also have been too small for the dtype; looking at every entry takes longer.
+    return not float(vector @ vector) and not bool(vector.any())
+
+
 def dot(u: Tensor, v: Tensor) -> float:
     """⟨u, v⟩ in float64, whatever the dtype of the two (P,) vectors."""
     return sum(float(a @ b) for a, b in _in_float64(u, v))
@@ -85,14 +91,14 @@ def sine(u: Tensor, v: Tensor) -> float:
     return math.sqrt(max(0.0, half * (1 - half / 4)))
 
 
-def nearly_parallel(u: Tensor, v: Tensor, least_sine: float) -> bool:
-    """Whether the sine of their angle is below `least_sine`, a small number."""
-    uu, vv, uv = (float(pair[0] @ pair[1]) for pair in ((u, u), (v, v), (u, v)))
+def clearly_apart(u: Tensor, v: Tensor) -> bool:
+    """Whether two vectors are finite, not zero and at least 8 degrees from parallel, by products in their own dtype.
+
+    Takes a tenth of the time of an answer in float64; where it says no, look closer.
+    """
+    uu, vv, uv = (float(a @ b) for a, b in ((u, u), (v, v), (u, v)))
     product = uu * vv
-    # Plain products settle what is far from parallel, at a tenth of the time.
-    if math.isfinite(product) and product > 1e-30 and uv * uv < 0.98 * product:
-        return False
-    return sine(u, v) < least_sine
+    return math.isfinite(product) and product > 1e-30 and uv * uv < 0.98 * product
 
 
 def orthogonal_rest(v: Tensor, u: Tensor) -> Tensor:
