@@ -1,5 +1,6 @@
 """Where the objective is looked at: directions, planes, lines, and the addresses of tiles and nodes."""
 
+from lossatlas.geometry.caption import caption_of
 from lossatlas.geometry.directions import Direction, filter_normalize, random_direction, turn
 from lossatlas.geometry.line import Line
 from lossatlas.geometry.plane import Plane
@@ -24,6 +25,7 @@ __all__ = [
     "TileAddress",
     "Trajectory",
     "Turn",
+    "caption_of",
     "filter_normalize",
     "home_tiles",
     "level_of",

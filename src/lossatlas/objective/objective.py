@@ -113,8 +113,10 @@ class Objective:
         self.title = f"{type(model).__name__} · {space.size} parameters"
         self._init(replica, space, dtype, device)
         self._watch: Watch | None = Watch(model)
-        self._again: Callable[[], Objective] | None = _again(
-            model, loss_fn, _data.Resident(merged if found else batches),
+        # The model itself is not kept alive.
+        self._source: weakref.ref[nn.Module] | None = weakref.ref(model)
+        self._again: Callable[..., Objective] = _again(
+            loss_fn, _data.Resident(merged if found else batches),
             fields=fields, weight=weight, separable=separable, reduction=reduction, dtype=dtype, device=device,
         )  # fmt: skip
 
@@ -145,7 +147,7 @@ class Objective:
         self.separable, self.fields, self.samples = False, ("loss",), 1
         self.title = f"{getattr(f, '__name__', type(f).__name__)} · {theta.numel()} parameters"
         self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), theta.dtype, theta.device)
-        self._watch, self._again = None, None
+        self._watch, self._source = None, None
         self._identity = ("function", code_of(f), str(theta.dtype))
         return self
 
@@ -199,9 +201,34 @@ class Objective:
 
     def renewed(self) -> Objective:
         """The same objective of the model as it is now. Raises ValueError when the model no longer exists."""
-        if self._again is None:
+        if self._source is None:
             return self
-        return self._again()
+        model = self._source()
+        if model is None:
+            raise ValueError(
+                "The model of this map no longer exists. Make a new map with la.explore(model, …)."
+            )
+        return self._again(model)
+
+    @torch.inference_mode(False)
+    def on(self, data: Any) -> Objective:
+        """The same objective on other data, with the model as it was when this one was made.
+
+        data: as for `Objective`. Raises TypeError or ValueError as `Objective` does, and for a plain function, which has
+        no data.
+        """
+        if self._source is None:
+            raise ValueError(
+                f"{self.title} is a function of θ alone, without data. Make a second objective of another function."
+            )
+        with self._lock:  # the replica is never run, so its module can be copied
+            module = copy.deepcopy(self._made.module)  # type: ignore[attr-defined]
+        names = {entry.name for entry in self.parameters}
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name in names)
+        other = self._again(module, data)
+        other._watch, other._source = self._watch, self._source
+        return other
 
     def value(self, theta: Tensor) -> float:
         """The exact loss at theta, (P,), over all data. Raises ValueError when theta does not fit."""
@@ -283,17 +310,11 @@ def _look_at(f: Callable[[Tensor], Any], theta: Tensor) -> Generator[None, None,
     return differentiates
 
 
-def _again(model: nn.Module, loss_fn: Any, data: Any, **options: Any) -> Callable[[], Objective]:
-    """How to make the same objective from the model as it is later; the model itself is not kept alive."""
-    reference = weakref.ref(model)
+def _again(loss_fn: Any, data: Any, **options: Any) -> Callable[..., Objective]:
+    """How to make the same objective of a model as it is later, or on other data."""
 
-    def make() -> Objective:
-        again = reference()
-        if again is None:
-            raise ValueError(
-                "The model of this map no longer exists. Make a new map with la.explore(model, …)."
-            )
-        return Objective(again, loss_fn, data, **options)
+    def make(model: nn.Module, other: Any = None) -> Objective:
+        return Objective(model, loss_fn, data if other is None else other, **options)
 
     return make
 
