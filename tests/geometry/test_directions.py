@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import lossatlas as la
 from lossatlas.geometry import Scaling, filter_normalize, random_direction, turn
+from lossatlas.geometry.directions import random_directions
 from lossatlas.objective import ParameterSpace
 from tests.zoo import F, classification, cnn, flat, mlp, normal, whole
 
@@ -197,3 +199,14 @@ def test_batch_norm_is_moved_neither_in_its_vectors_nor_in_its_statistics() -> N
     expected = F.cross_entropy(model.eval()(normal(20, 1, 8, 8)), whole(3, 20)).item()
     assert la.Landscape(objective, plane).evaluate(3.0, -2.0) == pytest.approx(expected, rel=1e-5)
     assert len(flat(model)) == objective.size
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 1000, (1 << 20) + 7])
+def test_long_and_short_directions_are_drawn_as_by_torch_itself(size: int) -> None:
+    space = ParameterSpace([("w", (size,))])
+    drawn = random_directions(space, torch.ones(size), seed=3, indices=(0, 1), scaling=RAW)
+    for index, vector in enumerate(drawn):
+        key = hashlib.sha256(f"lossatlas direction 3 {index}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
+        assert torch.equal(vector, torch.randn(size, generator=generator))
+        assert vector.data_ptr() % 64 == 0

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from lossatlas.geometry.hessian import eigen_of
 from lossatlas.geometry.optimizers import adam_of, momentum_of
 from lossatlas.geometry.scaling import By, Names, Scaling
-from lossatlas.geometry.vectors import check_objective, check_seed, checked_vector, is_zero, norm, upright
+from lossatlas.geometry.vectors import (
+    check_objective,
+    check_seed,
+    checked_vector,
+    empty_float32,
+    is_zero,
+    norm,
+    upright,
+)
 from lossatlas.geometry.weights import position_of, vector_of
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.fingerprint import digest
@@ -191,7 +199,7 @@ def random_direction(
 def _draw(size: int, seed: int, index: int) -> Tensor:
     key = hashlib.sha256(f"lossatlas direction {seed} {index}".encode()).digest()
     generator = torch.Generator("cpu").manual_seed(int.from_bytes(key[:8], "little") >> 1)
-    return torch.randn(size, generator=generator, dtype=torch.float32, device=generator.device)
+    return empty_float32(size).normal_(generator=generator)
 
 
 def filter_normalize(direction: Tensor, theta: Tensor, space: ParameterSpace) -> Tensor:

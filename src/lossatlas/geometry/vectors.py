@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,6 +61,18 @@ def check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         raise TypeError(f"seed is {seed!r}, not an integer. Pass a whole number.")
     return int(seed)
+
+
+def empty_float32(size: int) -> Tensor:
+    """An uninitialised float32 vector on the CPU.
+
+    NumPy asks the system for huge pages where it has them, torch does not: writing to 25 million entries for the first
+    time takes 20 ms then instead of 70.
+    """
+    memory = np.empty(size + 16, dtype=np.float32)
+    # Aligned as torch's own memory, so that no kernel sums in another order.
+    start = -memory.ctypes.data % 64 // memory.itemsize
+    return torch.from_numpy(memory[start : start + size])
 
 
 def is_zero(vector: Tensor) -> bool:
