@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -210,3 +211,13 @@ def test_long_and_short_directions_are_drawn_as_by_torch_itself(size: int) -> No
         generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
         assert torch.equal(vector, torch.randn(size, generator=generator))
         assert vector.data_ptr() % 64 == 0
+
+
+def test_drawing_long_directions_leaves_the_number_of_threads_alone() -> None:
+    space, size = ParameterSpace([("w", (1024, 1100))]), 1024 * 1100
+    before, seen = torch.get_num_threads(), []
+    random_directions(space, torch.ones(size), seed=0, indices=(0, 1))
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]

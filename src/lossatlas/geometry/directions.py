@@ -27,6 +27,7 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import position_of, vector_of
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.objective import one_thread_each
 
 FILTERS = Scaling()
 
@@ -175,13 +176,16 @@ def random_directions(
     space: ParameterSpace, theta: Tensor, *, seed: int, indices: Sequence[int], scaling: Scaling = FILTERS
 ) -> list[Tensor]:
     """Several random directions, each as by `random_direction`; long ones are drawn side by side."""
+
+    def made(index: int) -> Tensor:
+        drawn = _draw(space.size, seed, index).to(theta.device, theta.dtype)
+        return scaling.apply(drawn, theta, space)
+
     if space.size < _LONG:
-        drawn = [_draw(space.size, seed, index) for index in indices]
-    else:
-        # Drawing is serial, scaling is not: in these threads it would have more threads than there are cores.
-        with ThreadPoolExecutor(2) as pool:
-            drawn = list(pool.map(lambda index: _draw(space.size, seed, index), indices))
-    return [scaling.apply(vector.to(theta.device, theta.dtype), theta, space) for vector in drawn]
+        return [made(index) for index in indices]
+    # One thread each: together they would otherwise have more threads than there are cores.
+    with ThreadPoolExecutor(2, initializer=one_thread_each) as pool:
+        return list(pool.map(made, indices))
 
 
 def random_direction(

@@ -26,7 +26,7 @@ from lossatlas.objective.untouched import random_streams_untouched
 _STARTING = threading.Lock()
 
 
-def _one_thread_each() -> None:
+def one_thread_each() -> None:
     """Give this evaluator thread one intra-op thread without changing what any other thread of the process sees."""
     # torch keeps the number per thread, but a thread that has not asked yet starts from the last number set by
     # anyone: a passing thread sets it back before the next evaluator thread asks.
@@ -38,7 +38,7 @@ def _one_thread_each() -> None:
         restore.join()
 
 
-jobs.on_worker_start(_one_thread_each)
+jobs.on_worker_start(one_thread_each)
 
 
 class Objective:
