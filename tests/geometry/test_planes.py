@@ -15,7 +15,7 @@ from torch import nn
 import lossatlas as la
 from lossatlas.geometry import Turn, random_direction, random_walk_shares
 from lossatlas.geometry.directions import typical_length
-from tests.zoo import F, classification, cnn, flat, himmelblau, load, mlp, normal, whole
+from tests.zoo import F, classification, cnn, flat, himmelblau, load, mlp, normal, seeded, whole
 
 
 def objective(seed: int = 0, dtype: torch.dtype = torch.float64) -> la.Objective:
@@ -400,3 +400,15 @@ def test_directions_must_be_floating_vectors_of_the_model() -> None:
         la.Plane.along(O, normal(4).double(), normal(4, seed=1).double())
     with pytest.raises(TypeError, match="objective is a Sequential. Pass a lossatlas.Objective"):
         la.Plane.through(mlp(6, 5, 3), flat(mlp(6, 5, 3)), flat(mlp(6, 5, 3)))  # type: ignore[arg-type]
+
+
+def test_fused_attention_has_no_hessian_and_the_cure_that_is_named_works() -> None:
+    with seeded(0):
+        model = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+    o = la.Objective(model, F.mse_loss, (normal(6, 5, 4), normal(6, 5, 4, seed=1)))
+    with pytest.raises(
+        la.EvaluationError, match=r"Hessian cannot be taken: .*sdpa_kernel\(SDPBackend.MATH\)"
+    ):
+        la.Plane.eigen(o)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        assert la.Plane.eigen(o).names[0].startswith("top eigenvector")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -185,3 +186,32 @@ def test_a_filter_is_a_slice_along_dimension_0_whatever_the_layer() -> None:
 def test_options_that_say_nothing_are_named(options: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         draw(**options)
+
+
+# Dinh et al. 2017: neighbouring layers of a ReLU net may be rescaled without changing what it computes.
+
+
+def relu_slice(c: float, normalize: Any, orthogonal: bool) -> np.ndarray:
+    model = mlp(6, 16, 3, dtype=torch.float64, act=nn.ReLU)
+    with torch.no_grad():
+        for parameter, factor in zip(model.parameters(), (c, c, 1 / c, 1.0), strict=True):
+            parameter.mul_(factor)
+    objective = la.Objective(model, F.cross_entropy, classification(50, dtype=torch.float64))
+    plane = la.Plane.random(objective, 2, normalize=normalize, orthogonal=orthogonal)
+    return la.Landscape(objective, plane).grid(shape=(5, 5))
+
+
+@pytest.mark.parametrize("orthogonal", [False, True])
+@pytest.mark.parametrize("normalize", ["filter", "layer", "tensor"])
+def test_slices_scaled_piece_by_piece_do_not_know_how_layers_are_scaled(
+    normalize: str, orthogonal: bool
+) -> None:
+    plain, scaled = (relu_slice(c, normalize, orthogonal) for c in (1.0, 10.0))
+    np.testing.assert_allclose(scaled, plain, rtol=1e-11)
+
+
+@pytest.mark.parametrize("normalize", ["model", None])
+def test_slices_scaled_as_a_whole_or_not_at_all_do_know_it(normalize: str | None) -> None:
+    plain, scaled = (relu_slice(c, normalize, False) for c in (1.0, 10.0))
+    assert scaled[2, 2] == pytest.approx(plain[2, 2], rel=1e-12)
+    assert np.abs(scaled - plain).max() > 0.1 * np.ptp(plain)

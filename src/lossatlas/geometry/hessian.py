@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossatlas import jobs
-from lossatlas.objective import Objective
+from lossatlas.objective import EvaluationError, Objective
 from lossatlas.objective.replica import ModelReplica, call_model
 
 #: The largest P whose P × P Hessian is made: 50 MB in float64, and P backward passes.
@@ -20,7 +20,7 @@ DENSE = 2500
 def hessian_of(objective: Objective, theta: Tensor) -> Tensor:
     """The Hessian of the loss at theta, (P,) -> (P, P) float64, symmetric.
 
-    Raises ValueError beyond P = 2500 and where it is not finite.
+    Raises ValueError beyond P = 2500 and where it is not finite, EvaluationError when autograd or the model raises.
     """
     if objective.size > DENSE:
         raise ValueError(
@@ -45,7 +45,13 @@ def hessian_of(objective: Objective, theta: Tensor) -> Tensor:
                 yield
         return total / weights
 
-    hessian = jobs.call(work())
+    try:
+        hessian = jobs.call(work())
+    except RuntimeError as error:
+        raise EvaluationError(
+            f"The Hessian cannot be taken: {str(error).splitlines()[0].rstrip('.')}. Fused attention has no second "
+            "derivative: if that is the cause, call this inside torch.nn.attention.sdpa_kernel(SDPBackend.MATH)."
+        ) from error
     bad = int((~torch.isfinite(hessian)).sum())
     if bad:
         raise ValueError(f"The Hessian holds {bad} non-finite values. Look at a point where it is finite.")
