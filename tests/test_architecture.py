@@ -23,12 +23,13 @@ ROOMS: dict[str, set[str]] = {
     "curvature": {"jobs", "objective"},
     "features": {"jobs", "objective", "geometry", "curvature"},
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features"},
+    "spread": {"objective", "geometry", "landscape"},
     "figures": set(),
     "widget": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "landscape", "figures"},
 }
 JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", "traitlets"}
 FORBIDDEN = dict.fromkeys(
-    ("objective", "geometry", "sampling", "curvature", "features", "landscape"), JUPYTER
+    ("objective", "geometry", "sampling", "curvature", "features", "landscape", "spread"), JUPYTER
 ) | {
     "figures": {"torch"},
     "widget": {"torch"},

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.geometry import Plane, TileAddress
-from lossatlas.landscape import HOME, Landscape
+from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
+from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
-from lossatlas.sampling import Tile
+from lossatlas.sampling import Profile, Tile
+from lossatlas.spread import Spread, spread
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Direction",
     "EvaluationError",
     "Landscape",
+    "Line",
     "Objective",
     "ParameterSpace",
     "Plane",
+    "Profile",
+    "Spread",
     "Tile",
     "TileAddress",
+    "Trajectory",
     "explore",
+    "spread",
 ]
 
 
@@ -36,7 +43,7 @@ def explore(
     *,
     plane: Plane | None = None,
     seed: int = 0,
-    extent: Sequence[float] = HOME,
+    extent: Sequence[float] | None = None,
     fields: Sequence[str | Mapping[str, Callable[[Any, Any], Any]]] = ("loss",),
     title: str | None = None,
     **traits: Any,
@@ -44,7 +51,8 @@ def explore(
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
 
     model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
-    filter-normalised one of `seed` by default. extent: the home view (a0, a1, b0, b1). Further traits, such as theme
+    filter-normalised one of `seed` by default. extent: the home view (a0, a1, b0, b1), by default the plane's.
+    Further traits, such as theme
     or height, go to the `Explorer`. Raises TypeError, ValueError or EvaluationError, in words, for what cannot be mapped.
     """
     if isinstance(model, Objective):
@@ -60,14 +68,20 @@ def explore(
 
 
 def _explore(landscape: Landscape, **traits: Any) -> Explorer:
-    """The explorer of this landscape; keywords are its traits, such as theme or height."""
+    """The explorer of this landscape; keywords are its traits, such as theme or height. Raises TypeError for a line."""
+    if isinstance(landscape.slice, Line):
+        raise TypeError(
+            "The explorer draws planes, and this landscape lies on a line. Use landscape.profile() and draw its values."
+        )
     from lossatlas.widget import Explorer
 
     return Explorer(landscape, **traits)
 
 
 def _display(landscape: Landscape, **kwargs: Any) -> Any:
-    """A landscape as the last line of a cell shows its explorer."""
+    """A landscape as the last line of a cell shows its explorer; that of a line, which has none yet, its words."""
+    if isinstance(landscape.slice, Line):
+        return {"text/plain": repr(landscape)}
     return _explore(landscape)._repr_mimebundle_(**kwargs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,22 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
-from lossatlas.geometry import CELLS, TURNS, Plane, TileAddress, Turn, home_tiles, level_of
+from lossatlas.geometry import (
+    CELLS,
+    HOME,
+    TURNS,
+    Extent,
+    Line,
+    Plane,
+    TileAddress,
+    Turn,
+    caption_of,
+    home_tiles,
+    level_of,
+)
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
-from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Tile, grid_points, parts, read_pass
-
-Extent = tuple[float, float, float, float]  # a0, a1, b0, b1
-
-HOME: Extent = (-1.0, 1.0, -1.0, 1.0)
+from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Profile, Tile, grid_points, parts, read_pass
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
 _DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
@@ -48,18 +56,24 @@ class Scene:
 
 
 class Landscape:
-    """The objective on a plane: nothing is computed until it is asked for, and no node twice.
+    """The objective on a plane or a line: nothing is computed until it is asked for, and no node twice.
 
-    extent: the home view (a0, a1, b0, b1). Raises TypeError or ValueError when plane and objective do not belong
+    extent: the home view (a0, a1, b0, b1), by default the plane's own. On a line there are `evaluate`, `grid`,
+    `profile`, `caption` and `on`; maps and tiles need a plane. Raises TypeError or ValueError when plane and objective do not belong
     together. Every value is exact (all data, accumulated in float64); NaN and ±inf stay what they are.
     """
 
     def __init__(
-        self, objective: Objective, plane: Plane, *, extent: Sequence[float] = HOME, title: str | None = None
+        self,
+        objective: Objective,
+        plane: Plane | Line,
+        *,
+        extent: Sequence[float] | None = None,
+        title: str | None = None,
     ) -> None:
         if not isinstance(objective, Objective):
             raise TypeError(f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective.")
-        if not isinstance(plane, Plane):
+        if not isinstance(plane, Plane | Line):
             raise TypeError(
                 f"plane is a {type(plane).__name__}. Pass a lossatlas.Plane, as in Plane.random(objective)."
             )
@@ -73,8 +87,8 @@ class Landscape:
                 f"The plane is {plane.origin.dtype} on {plane.origin.device}, but the objective is {objective.dtype} "
                 f"on {objective.device}. Convert origin, u and v first."
             )
-        self.objective, self.plane = objective, plane
-        self.home = check_extent(extent)
+        self.objective, self.slice = objective, plane
+        self.home = _home(plane, extent)
         level = level_of(self.home)
         if not self.levels[0] <= level <= self.levels[1]:
             a0, a1, b0, b1 = self.home
@@ -98,18 +112,36 @@ class Landscape:
         return self._scene
 
     @property
+    def plane(self) -> Plane:
+        """The plane. Raises TypeError when this is the landscape of a line."""
+        if not isinstance(self.slice, Plane):
+            raise TypeError(
+                "This landscape lies on a line, which has no tiles, maps or turns. Use evaluate, grid or profile, or make "
+                "a landscape of a plane."
+            )
+        return self.slice
+
+    @property
     def evaluated(self) -> int:
         """How many nodes have been evaluated."""
         return len(self._store)
 
-    def evaluate(self, a: Any, b: Any, *, field: str = "loss") -> Any:
-        """The exact field at points (a, b): arrays that broadcast in, float64 of the same shape out.
+    def evaluate(self, a: Any, b: Any = None, *, field: str = "loss") -> Any:
+        """The exact field at points (a, b) of a plane, or a of a line: arrays that broadcast in, float64 of that shape out.
 
         Raises ValueError for coordinates that are not finite and EvaluationError when the model raises.
         """
         column = self._column(field)
+        if (b is None) == isinstance(self.slice, Plane):
+            raise TypeError(
+                "A point of a plane needs both a and b."
+                if b is None
+                else "A point of a line has no b. Pass a alone."
+            )
         try:
-            a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+            a, b = np.broadcast_arrays(
+                np.asarray(a, dtype=float), np.asarray(0.0 if b is None else b, dtype=float)
+            )
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"a and b cannot be combined: {error}. Pass numbers or arrays of one shape."
@@ -120,10 +152,10 @@ class Landscape:
                 raise ValueError(
                     f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
                 )
-            if values.size and np.abs(values).max() > self.plane.reach:
+            if values.size and np.abs(values).max() > self.slice.reach:
                 raise ValueError(
-                    f"{name} reaches {np.abs(values).max():g}, beyond {self.plane.origin.dtype}. Stay within "
-                    f"±{self.plane.reach:.2g}."
+                    f"{name} reaches {np.abs(values).max():g}, beyond {self.slice.origin.dtype}. Stay within "
+                    f"±{self.slice.reach:.2g}."
                 )
         points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
         jobs.call(self._evaluator.evaluate(points))
@@ -132,16 +164,51 @@ class Landscape:
         return self._store.get(points)[:, column].reshape(a.shape)[()]
 
     def grid(
-        self, extent: Sequence[float] = HOME, shape: tuple[int, int] = (51, 51), *, field: str = "loss"
+        self,
+        extent: Sequence[float] | None = None,
+        shape: tuple[int, int] | int | None = None,
+        *,
+        field: str = "loss",
     ) -> np.ndarray:
         """The exact field on a regular grid: (rows of b, columns of a) float64, end points included, row 0 at b0.
 
-        Raises ValueError for an extent of no width and a shape below 1, EvaluationError when the model raises.
+        extent: (a0, a1, b0, b1), by default (−1, 1, −1, 1); shape: (51, 51) by default. On a line extent is (a0, a1), its
+        home by default, and shape a number of points. Raises ValueError for an extent of no width and a shape below 1,
+        EvaluationError when the model raises.
         """
-        a0, a1, b0, b1 = check_extent(extent)
-        rows, columns = _check_shape(shape)
+        if isinstance(self.slice, Line):
+            a0, a1 = self.home[:2] if extent is None else _check_interval(extent)
+            return np.asarray(
+                self.evaluate(np.linspace(a0, a1, _check_count(51 if shape is None else shape)), field=field)
+            )
+        a0, a1, b0, b1 = check_extent(HOME if extent is None else extent)
+        rows, columns = _check_shape((51, 51) if shape is None else shape)
         a, b = np.meshgrid(np.linspace(a0, a1, columns), np.linspace(b0, b1, rows))
         return np.asarray(self.evaluate(a, b, field=field))
+
+    def profile(self, start: Any = None, stop: Any = None, num: int = 101, *, field: str = "loss") -> Profile:
+        """The exact field at `num` points from start to stop: (a, b) each on a plane, a each on a line.
+
+        On a line start and stop are the ends of its home by default. Raises TypeError or ValueError for points that are
+        none, EvaluationError when the model raises.
+        """
+        if isinstance(self.slice, Line):
+            a0, a1 = self.home[:2]
+            ends = [(a0 if start is None else start, 0.0), (a1 if stop is None else stop, 0.0)]
+        else:
+            ends = [start, stop]
+        (a0, b0), (a1, b1) = (
+            _check_point(name, end) for name, end in zip(("start", "stop"), ends, strict=True)
+        )
+        count = _check_count(num)
+        a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
+        on_line = isinstance(self.slice, Line)
+        values = np.asarray(self.evaluate(a, None if on_line else b, field=field))
+        way = sum(
+            step * d.double() for step, d in zip((a1 - a0, b1 - b0), self.slice.directions, strict=False)
+        )
+        length = float(torch.as_tensor(way).norm())
+        return Profile(a, b, np.linspace(0.0, length, count), values, field)
 
     def tile(
         self, address: TileAddress, quality: int = 2, tolerance: float = 0.0, *, field: str = "loss"
@@ -152,6 +219,7 @@ class Landscape:
         a tile finer than the dtype can tell apart, EvaluationError when the model raises.
         """
         column = self._column(field)
+        self.plane  # noqa: B018 - says in words that a line has no tiles
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
         if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
@@ -193,11 +261,31 @@ class Landscape:
         Raises ValueError when the model no longer exists.
         """
         objective = self.objective.renewed()
-        first = self._first.plane
-        recipe = first.recipe or {}
-        plane = Plane.random(objective, recipe["seed"]) if recipe.get("kind") == "random" else first
+        first = self._first.slice
+        plane = first.renewed(objective) if isinstance(first, Plane) else first
+        return self._on(objective, plane)
+
+    def on(self, data: Any) -> Landscape:
+        """The same plane on other data, held out data for example: the model as it was when this objective was made.
+
+        data: as for `Objective`. Raises as `Objective` does.
+        """
+        return self._on(self.objective.on(data), self._first.slice)
+
+    def _on(self, objective: Objective, plane: Plane | Line) -> Landscape:
         fresh = Landscape(objective, plane, extent=self.home, title=self._title)
-        return fresh.turned(self._turn)
+        return fresh.turned(self._turn) if self._turn != Turn() else fresh
+
+    def caption(self, others: Mapping[str, Any] | None = None) -> str:
+        """What the axes mean, as text for a figure's caption.
+
+        The recipe of each direction, its length relative to θ and the angle between them, the data and the mode, how
+        much of the gradient lies in the plane, and where the marked points lie. others: further points by name, each a
+        (P,) vector, a state dict or a module, with the share of their way from the origin that lies in the plane.
+        """
+        return caption_of(
+            self.objective, self.slice, title=self.scene.title, recipe=self.scene.hash, others=others or {}
+        )
 
     def check_address(self, address: TileAddress) -> None:
         """Raise TypeError or ValueError when an address is no tile of this landscape."""
@@ -259,9 +347,9 @@ class Landscape:
             raise ValueError(f"There is no field {field!r} here. This objective has {known}.") from None
 
     def _describe(self) -> Scene:
-        plane, objective = self.plane, self.objective
+        plane, objective = self.slice, self.objective
         norm = float(objective.theta.norm())
-        lengths = [float(direction.norm()) / (norm or 1.0) for direction in (plane.u, plane.v)]
+        lengths = [float(direction.norm()) / (norm or 1.0) for direction in plane.directions]
         unit = "‖θ‖" if norm else ""
         axes = tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True))
         scene_hash = digest([objective.hash, plane.hash, self._evaluator.identity, list(self.home)])
@@ -285,6 +373,23 @@ class Landscape:
         )
 
 
+def _home(plane: Plane | Line, extent: Sequence[float] | None) -> Extent:
+    if isinstance(plane, Plane):
+        return check_extent(plane.home if extent is None else extent)
+    if extent is None:
+        return plane.home
+    return (*_check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)
+
+
+def _check_interval(extent: Any) -> tuple[float, float]:
+    """An extent of a line as two floats (a0, a1). Raises ValueError when it is none or has no width."""
+    try:
+        a0, a1 = (float(value) for value in extent)
+    except (TypeError, ValueError):
+        raise ValueError(f"extent is {extent!r}. Pass two numbers (a0, a1) on a line.") from None
+    return check_extent((a0, a1, 0.0, 1.0))[:2]
+
+
 def check_extent(extent: Any) -> Extent:
     """An extent as four floats (a0, a1, b0, b1). Raises ValueError when it is none or has no width."""
     try:
@@ -304,6 +409,20 @@ def _check_shape(shape: Any) -> tuple[int, int]:
     if not ok or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in shape):
         raise ValueError(f"shape is {shape!r}. Pass (rows of b, columns of a), whole numbers of at least 1.")
     return int(shape[0]), int(shape[1])
+
+
+def _check_count(count: Any) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"The number of points is {count!r}. Pass a whole number of at least 1.")
+    return int(count)
+
+
+def _check_point(name: str, point: Any) -> tuple[float, float]:
+    try:
+        a, b = (float(value) for value in point)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {point!r}. Pass a point of the plane (a, b), two numbers.") from None
+    return a, b
 
 
 __all__ = ["CELLS", "HOME", "Extent", "Landscape", "Scene", "check_extent"]

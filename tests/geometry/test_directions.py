@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import hashlib
 import math
+import threading
 
 import numpy as np
 import pytest
 import torch
 
 import lossatlas as la
-from lossatlas.geometry import filter_normalize, random_direction, turn
+from lossatlas.geometry import Scaling, filter_normalize, random_direction, turn
+from lossatlas.geometry.directions import random_directions
 from lossatlas.objective import ParameterSpace
 from tests.zoo import F, classification, cnn, flat, mlp, normal, whole
 
+RAW = Scaling(None, ignore=False)  # Gaussian as drawn
 SPACE = ParameterSpace(
     [("conv", (4, 3, 2, 2)), ("bias", (4,)), ("fc", (5, 7)), ("scale", ()), ("norm", (6,))]
 )
@@ -64,10 +68,10 @@ def test_lengths_that_do_not_fit_are_named() -> None:
         filter_normalize(THETA, torch.zeros(3), SPACE)
 
 
-@pytest.mark.parametrize("normalize", [True, False])
-def test_a_seed_and_a_number_name_one_direction(normalize: bool) -> None:
+@pytest.mark.parametrize("scaling", [Scaling(), RAW])
+def test_a_seed_and_a_number_name_one_direction(scaling: Scaling) -> None:
     def draw(seed: int, index: int) -> torch.Tensor:
-        return random_direction(SPACE, THETA, seed=seed, index=index, normalize=normalize)
+        return random_direction(SPACE, THETA, seed=seed, index=index, scaling=scaling)
 
     assert torch.equal(draw(3, 1), draw(3, 1))
     drawn = [draw(seed, index) for seed in range(3) for index in range(3)]
@@ -90,7 +94,7 @@ def test_random_directions_are_as_often_negative_as_positive() -> None:
 
 def test_random_directions_are_normal_before_they_are_normalised() -> None:
     space = ParameterSpace([("w", (200, 200))])
-    drawn = random_direction(space, torch.ones(40_000), seed=1, index=1, normalize=False).double()
+    drawn = random_direction(space, torch.ones(40_000), seed=1, index=1, scaling=RAW).double()
     # Standard errors of the moments of 40 000 draws: 0.005, 0.007, 0.012, 0.05; four of each.
     assert abs(float(drawn.mean())) < 0.02
     assert abs(float(drawn.var()) - 1) < 0.03
@@ -104,7 +108,7 @@ def test_the_mean_cosine_of_two_random_directions_is_that_of_the_sphere(size: in
     theta = torch.ones(size)
     cosines = []
     for seed in range(400):
-        u, v = (random_direction(space, theta, seed=seed, index=i, normalize=False).double() for i in (0, 1))
+        u, v = (random_direction(space, theta, seed=seed, index=i, scaling=RAW).double() for i in (0, 1))
         cosines.append(abs(float(u @ v / (u.norm() * v.norm()))))
     expected = math.sqrt(2 / (math.pi * size))
     # The standard deviation of |cos| is 0.756 of its mean: four standard errors of 400 draws are 15 %.
@@ -154,8 +158,7 @@ def rescaled(c: float) -> torch.nn.Sequential:
 def slice_of(model: torch.nn.Module, *, normalize: bool) -> np.ndarray:
     objective = la.Objective(model, F.cross_entropy, classification(50, dtype=torch.float64))
     draw = [
-        random_direction(objective.parameters, objective.theta, seed=0, index=i, normalize=False)
-        for i in (0, 1)
+        random_direction(objective.parameters, objective.theta, seed=0, index=i, scaling=RAW) for i in (0, 1)
     ]
     if normalize:
         draw = [filter_normalize(d, objective.theta, objective.parameters) for d in draw]
@@ -197,3 +200,24 @@ def test_batch_norm_is_moved_neither_in_its_vectors_nor_in_its_statistics() -> N
     expected = F.cross_entropy(model.eval()(normal(20, 1, 8, 8)), whole(3, 20)).item()
     assert la.Landscape(objective, plane).evaluate(3.0, -2.0) == pytest.approx(expected, rel=1e-5)
     assert len(flat(model)) == objective.size
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 1000, (1 << 20) + 7])
+def test_long_and_short_directions_are_drawn_as_by_torch_itself(size: int) -> None:
+    space = ParameterSpace([("w", (size,))])
+    drawn = random_directions(space, torch.ones(size), seed=3, indices=(0, 1), scaling=RAW)
+    for index, vector in enumerate(drawn):
+        key = hashlib.sha256(f"lossatlas direction 3 {index}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
+        assert torch.equal(vector, torch.randn(size, generator=generator))
+        assert vector.data_ptr() % 64 == 0
+
+
+def test_drawing_long_directions_leaves_the_number_of_threads_alone() -> None:
+    space, size = ParameterSpace([("w", (1024, 1100))]), 1024 * 1100
+    before, seen = torch.get_num_threads(), []
+    random_directions(space, torch.ones(size), seed=0, indices=(0, 1))
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]

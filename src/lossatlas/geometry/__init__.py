@@ -1,19 +1,35 @@
-"""Where the objective is looked at: directions, planes, and the addresses of tiles and nodes."""
+"""Where the objective is looked at: directions, planes, lines, and the addresses of tiles and nodes."""
 
-from lossatlas.geometry.directions import filter_normalize, random_direction, turn
-from lossatlas.geometry.plane import TURNS, Plane, Turn
+from lossatlas.geometry.caption import caption_of
+from lossatlas.geometry.directions import Direction, filter_normalize, random_direction, turn
+from lossatlas.geometry.line import Line
+from lossatlas.geometry.plane import Plane
+from lossatlas.geometry.principal import random_walk_shares
+from lossatlas.geometry.scaling import Scaling
+from lossatlas.geometry.slice import HOME, Extent, Slice
 from lossatlas.geometry.tiles import CELLS, PASSES, TileAddress, home_tiles, level_of
+from lossatlas.geometry.trajectory import Trajectory
+from lossatlas.geometry.turning import TURNS, Turn
 
 __all__ = [
     "CELLS",
+    "HOME",
     "PASSES",
     "TURNS",
+    "Direction",
+    "Extent",
+    "Line",
     "Plane",
+    "Scaling",
+    "Slice",
     "TileAddress",
+    "Trajectory",
     "Turn",
+    "caption_of",
     "filter_normalize",
     "home_tiles",
     "level_of",
     "random_direction",
+    "random_walk_shares",
     "turn",
 ]

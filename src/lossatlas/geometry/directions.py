@@ -1,39 +1,209 @@
-"""Directions in parameter space: random ones, their normalisation to filters, and turning one into another."""
+"""Directions in parameter space: random ones, those that data give, and turning one into another."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lossatlas.objective import ParameterSpace
+from lossatlas.geometry.hessian import eigen_of
+from lossatlas.geometry.optimizers import adam_of, momentum_of
+from lossatlas.geometry.scaling import By, Names, Scaling
+from lossatlas.geometry.vectors import (
+    check_objective,
+    check_seed,
+    checked_vector,
+    empty_float32,
+    is_zero,
+    norm,
+    upright,
+)
+from lossatlas.geometry.weights import position_of, vector_of
+from lossatlas.objective import Objective, ParameterSpace
+from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.objective import one_thread_each
+
+FILTERS = Scaling()
+
+# Below this length a thread of its own costs more than drawing.
+_LONG = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A vector in parameter space with a name for the axis and a recipe that makes it again.
+
+    vector: (P,). recipe: JSON values; a direction that only its bytes determine holds their hash. about: the recipe in
+    words, for a caption. scaling: how its pieces got the norms of θ, which turning restores.
+
+    Random and data-driven directions have the length of a filter-normalised random one, so that 1 on the axis is as
+    far for all of them; `towards` and `weight` have their own.
+    """
+
+    vector: Tensor
+    name: str
+    recipe: Mapping[str, Any]
+    about: str
+    scaling: Scaling | None = None
+
+    @classmethod
+    def random(
+        cls,
+        objective: Objective,
+        seed: int = 0,
+        index: int = 0,
+        *,
+        normalize: By | None = "filter",
+        ignore: bool | Names | None = True,
+        layers: Names | None = None,
+    ) -> Direction:
+        """Gaussian direction number `index` of a seed, scaled as `Scaling` says. Raises ValueError when it is zero."""
+        check_objective(objective)
+        scaling = Scaling.of(normalize, ignore, layers, objective.parameters)
+        return random_pair(objective, objective.theta, check_seed(seed), scaling, (index,))[0]
+
+    @classmethod
+    def gradient(cls, objective: Objective) -> Direction:
+        """Along the gradient of the loss at θ: uphill. Raises ValueError where it is zero or not finite."""
+        check_objective(objective)
+        gradient = checked_vector("The gradient", objective.gradient(objective.theta), copied=False)
+        if is_zero(gradient):
+            raise ValueError(
+                "The gradient is zero here: θ is a critical point. Choose another direction, such as Plane.eigen's."
+            )
+        return _data_driven(objective, gradient, "gradient", {"kind": "gradient"}, "gradient of the loss")
+
+    @classmethod
+    def momentum(cls, objective: Objective, optimizer: Any, model: nn.Module | None = None) -> Direction:
+        """Along an optimizer's running mean of gradients: uphill, as the gradient.
+
+        model: the user's, to match tensors by name where the optimizer holds others, or holds them in another order.
+        Raises ValueError when the optimizer has no such state.
+        """
+        check_objective(objective)
+        vector = momentum_of(objective, optimizer, model)
+        name = f"momentum of {type(optimizer).__name__}"
+        return _data_driven(objective, vector, name, {"kind": "momentum", "hash": digest([vector])}, name)
+
+    @classmethod
+    def adam(cls, objective: Objective, optimizer: Any, model: nn.Module | None = None) -> Direction:
+        """Against Adam's next step, m̂ / (√v̂ + ε): uphill, as the gradient. model: as for `momentum`."""
+        check_objective(objective)
+        vector = adam_of(objective, optimizer, model)
+        name = f"step of {type(optimizer).__name__}"
+        return _data_driven(
+            objective, vector, name, {"kind": "adam", "hash": digest([vector])}, f"{name}, reversed"
+        )
+
+    @classmethod
+    def towards(cls, objective: Objective, other: Any, name: str = "towards") -> Direction:
+        """From θ to other weights, which lie at 1: a (P,) vector, a state dict or a module."""
+        check_objective(objective)
+        vector = vector_of(objective, other, "other").sub_(objective.theta)
+        if is_zero(vector):
+            raise ValueError(
+                "other is the objective's θ itself, so nothing points there. Pass other weights."
+            )
+        return cls(vector, name, {"kind": "towards", "hash": digest([vector])}, "from θ to other weights")
+
+    @classmethod
+    def weight(cls, objective: Objective, name: str) -> Direction:
+        """A single parameter, as "0.weight[3, 5]", in its own units."""
+        check_objective(objective)
+        full, place = position_of(objective.parameters, name)
+        vector = torch.zeros(objective.size, dtype=objective.dtype, device=objective.device)
+        vector[place] = 1.0
+        return cls(vector, full, {"kind": "weight", "name": full}, "a single parameter in its own units")
+
+    @classmethod
+    def eigenvector(cls, objective: Objective, number: int = 0) -> Direction:
+        """An eigenvector of the Hessian at θ: 0 the top one, −1 the bottom one; its largest component is positive.
+
+        By the dense Hessian, for P ≤ 2500; raises ValueError beyond.
+        """
+        return eigenvectors(objective, (number,))[0]
+
+    @classmethod
+    def own(cls, vector: Tensor, name: str = "own") -> Direction:
+        """A vector of the user's, at its own length."""
+        vector = checked_vector("vector", vector, copied=True)
+        return cls(vector, name, {"kind": "own", "hash": digest([vector])}, "user-given")
+
+
+def eigenvectors(objective: Objective, numbers: Sequence[int]) -> list[Direction]:
+    """Several eigenvectors of one Hessian, as `Direction.eigenvector`."""
+    check_objective(objective)
+    directions = []
+    for number, (value, vector) in zip(numbers, eigen_of(objective, numbers), strict=True):
+        place = {0: "top", -1: "bottom"}.get(int(number), f"number {int(number)}")
+        name, recipe = f"{place} eigenvector, λ = {value:.4g}", {"kind": "eigenvector", "number": int(number)}
+        about = f"{place} eigenvector of the Hessian at θ, eigenvalue {value:.6g}"
+        directions.append(_data_driven(objective, upright(vector), name, recipe, about))
+    return directions
+
+
+def random_pair(
+    objective: Objective, theta: Tensor, seed: int, scaling: Scaling, indices: Sequence[int] = (0, 1)
+) -> list[Direction]:
+    """Random directions of one seed at theta, the objective's θ. Raises ValueError when they are zero."""
+    space = objective.parameters
+    vectors = random_directions(space, theta, seed=seed, indices=indices, scaling=scaling)
+    if is_zero(vectors[0]):
+        raise ValueError(
+            "All filters of the model are zero, so a filter-normalised direction is zero too. "
+            "Pass directions of your own to Plane(origin, u, v)."
+        )
+    words = scaling.words(space)
+    return [
+        Direction(
+            vector,
+            f"random {index + 1}",
+            {"kind": "random", "seed": seed, "index": index, **scaling.recipe},
+            f"random Gaussian {index + 1} of seed {seed}, {words}",
+            scaling,
+        )
+        for index, vector in zip(indices, vectors, strict=True)
+    ]
+
+
+def random_directions(
+    space: ParameterSpace, theta: Tensor, *, seed: int, indices: Sequence[int], scaling: Scaling = FILTERS
+) -> list[Tensor]:
+    """Several random directions, each as by `random_direction`; long ones are drawn side by side."""
+
+    def made(index: int) -> Tensor:
+        drawn = _draw(space.size, seed, index).to(theta.device, theta.dtype)
+        return scaling.apply(drawn, theta, space)
+
+    if space.size < _LONG:
+        return [made(index) for index in indices]
+    # One thread each: together they would otherwise have more threads than there are cores.
+    with ThreadPoolExecutor(2, initializer=one_thread_each) as pool:
+        return list(pool.map(made, indices))
 
 
 def random_direction(
-    space: ParameterSpace, theta: Tensor, *, seed: int, index: int, normalize: bool = True
+    space: ParameterSpace, theta: Tensor, *, seed: int, index: int, scaling: Scaling = FILTERS
 ) -> Tensor:
-    """The random direction number `index` (from 0) of a seed: Gaussian, then filter-normalised.
+    """The random direction number `index` (from 0) of a seed: Gaussian, then scaled to the norms of theta.
 
     theta: (P,), whose filter norms it takes (Li et al. 2018, section 4). A generator of its own draws it in float32,
     so that a model in float64 gets the same direction. Where no tensor has two dimensions there are no filters: the
     whole vector then gets the norm of theta, or 1 where theta is zero.
     """
+    return random_directions(space, theta, seed=seed, indices=(index,), scaling=scaling)[0]
+
+
+def _draw(size: int, seed: int, index: int) -> Tensor:
     key = hashlib.sha256(f"lossatlas direction {seed} {index}".encode()).digest()
     generator = torch.Generator("cpu").manual_seed(int.from_bytes(key[:8], "little") >> 1)
-    drawn = torch.randn(space.size, generator=generator, dtype=torch.float32, device=generator.device)
-    gaussian = drawn.to(theta.device, theta.dtype)
-    if not normalize:
-        return gaussian
-    if has_filters(space):
-        return filter_normalize(gaussian, theta, space)
-    return gaussian * ((float(theta.norm()) or 1.0) / float(gaussian.norm()))
-
-
-def has_filters(space: ParameterSpace) -> bool:
-    """Whether any tensor has two or more dimensions."""
-    return any(entry.filters for entry in space)
+    return empty_float32(size).normal_(generator=generator)
 
 
 def filter_normalize(direction: Tensor, theta: Tensor, space: ParameterSpace) -> Tensor:
@@ -48,14 +218,12 @@ def filter_normalize(direction: Tensor, theta: Tensor, space: ParameterSpace) ->
             raise ValueError(
                 f"{name} has shape {tuple(vector.shape)}. Pass a vector of length P = {space.size}."
             )
-    result = torch.zeros_like(direction)
-    for entry in space:
-        if entry.filters:
-            d, w = entry.rows(direction), entry.rows(theta)
-            length = d.norm(dim=1, keepdim=True)
-            scale = torch.where(length > 0, w.norm(dim=1, keepdim=True) / length, torch.zeros_like(length))
-            entry.rows(result).copy_(d * scale)
-    return result
+    return FILTERS.apply(direction.clone(), theta, space)
+
+
+def typical_length(objective: Objective) -> float:
+    """The length of every filter-normalised random direction of the objective; 1 where all its filters are zero."""
+    return FILTERS.length(objective.theta, objective.parameters) or 1.0
 
 
 def turn(direction: Tensor, towards: Tensor, degrees: int) -> Tensor:
@@ -70,3 +238,11 @@ def turn(direction: Tensor, towards: Tensor, degrees: int) -> Tensor:
 
 
 _QUARTERS = {0: (1.0, 0.0), 90: (0.0, 1.0), 180: (-1.0, 0.0), 270: (0.0, -1.0)}
+
+
+def _data_driven(
+    objective: Objective, vector: Tensor, name: str, recipe: dict[str, Any], about: str
+) -> Direction:
+    """A direction given by data, at the length of a random one."""
+    scaled = vector * (typical_length(objective) / norm(vector))
+    return Direction(scaled, name, recipe, f"{about}, at the length of a filter-normalised random direction")

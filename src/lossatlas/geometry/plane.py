@@ -5,38 +5,50 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.geometry.directions import filter_normalize, has_filters, random_direction, turn
+from lossatlas.geometry.directions import (
+    FILTERS,
+    Direction,
+    eigenvectors,
+    random_directions,
+    random_pair,
+    turn,
+)
+from lossatlas.geometry.principal import components_of
+from lossatlas.geometry.scaling import By, Names, Scaling
+from lossatlas.geometry.slice import HOME, Extent, Point, around
+from lossatlas.geometry.trajectory import Trajectory
+from lossatlas.geometry.turning import TURNS, Turn
+from lossatlas.geometry.vectors import (
+    check_alike,
+    check_objective,
+    check_seed,
+    checked_vector,
+    clearly_apart,
+    cosine,
+    dot,
+    is_zero,
+    least_squares,
+    norm,
+    orthogonal_rest,
+    share,
+    sine,
+)
+from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
 
 # Below this sine of their angle two float32 directions cannot be told from parallel ones.
 _PARALLEL = 1e-6
 
-
-@dataclass(frozen=True)
-class Turn:
-    """Where the sliders stand: u and v turned by whole degrees, the plane moved by `offset` of a third direction.
-
-    Raises ValueError when the angles are no whole degrees in [−180, 180] or the offset is no multiple of 1/128 in
-    [−1, 1]: only such positions recur exactly.
-    """
-
-    turn_u: int = 0
-    turn_v: int = 0
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("turn_u", "turn_v"):
-            angle = getattr(self, name)
-            if isinstance(angle, bool) or not isinstance(angle, int) or abs(angle) > 180:
-                raise ValueError(f"{name} is {angle!r}. Pass whole degrees from −180 to 180.")
-        if not isinstance(self.offset, int | float) or not abs(self.offset) <= 1 or self.offset * 128 % 1:
-            raise ValueError(f"offset is {self.offset!r}. Pass a multiple of 1/128 from −1 to 1.")
+# How much of the home view the path of a trajectory's plane reaches.
+_FILLED = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +56,10 @@ class Plane:
     """θ(a, b) = origin + a·u + b·v; a and b have no dimension: 1 is one length of u, of v.
 
     origin, u, v: (P,) tensors of one dtype on one device, copied. names: what u and v are called on the axes. recipe:
-    JSON values that make the plane again; without one it is identified by its bytes.
+    JSON values that make the plane again; without one it is identified by its bytes. about: how u and v were made, in
+    words. scaling: how the pieces of both got the norms of the objective's θ, which turning restores. home: what a
+    first view shows. points: what is marked on it. variance_explained, variance_null: (2,) shares of the variance of a
+    trajectory about its mean along u and v, and what a random walk of as many steps would give.
 
     Raises TypeError or ValueError when they are not three vectors of one length, not finite, zero or parallel.
     """
@@ -54,51 +69,215 @@ class Plane:
     v: Tensor
     names: tuple[str, str] = ("u", "v")
     recipe: Mapping[str, Any] | None = None
-    normalized: bool = False  # u and v have the filter norms of the objective's θ, which turning restores
+    about: tuple[str, str] = ("user-given", "user-given")
+    scaling: Scaling | None = None
+    home: Extent = HOME
+    points: tuple[Point, ...] = ()
+    variance_explained: np.ndarray | None = None
+    variance_null: np.ndarray | None = None
     _owned: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("origin", "u", "v"):
-            vector = _vector(f"The plane's {name}", getattr(self, name), copied=not self._owned)
-            object.__setattr__(self, name, vector)
+            if not self._owned:
+                vector = checked_vector(f"The plane's {name}", getattr(self, name), copied=True)
+                object.__setattr__(self, name, vector)
         for name in ("u", "v"):
-            _check_alike("origin", self.origin, name, getattr(self, name))
-            if not float(getattr(self, name).to(torch.float64).norm()):
+            check_alike("origin", self.origin, name, getattr(self, name))
+        if not clearly_apart(self.u, self.v):
+            self._look_closer()
+
+    def _look_closer(self) -> None:
+        for name in ("u", "v"):
+            if is_zero(checked_vector(f"The plane's {name}", getattr(self, name), copied=False)):
                 raise ValueError(
                     f"The plane's direction {name} is zero: every point along it is the same. Pass a direction that is "
                     "not zero."
                 )
-        u, v = (d.to(torch.float64) for d in (self.u, self.v))
-        cosine = float(torch.clamp(u @ v / (u.norm() * v.norm()), -1, 1))
-        if float((u / u.norm() - math.copysign(1, cosine) * v / v.norm()).norm()) < _PARALLEL:
+        if sine(self.u, self.v) < _PARALLEL:
             raise ValueError(
-                f"Plane directions must not be parallel, but cos(u, v) = {cosine:.6f}. Pass another v, or use "
-                "Plane.random."
+                f"Plane directions must not be parallel, but cos(u, v) = {cosine(self.u, self.v):.6f}. Pass another v, "
+                "or use Plane.random."
             )
 
     @classmethod
-    def random(cls, objective: Objective, seed: int = 0) -> Plane:
-        """The plane of two random filter-normalised directions through the objective's θ (Li et al. 2018).
+    def random(
+        cls,
+        objective: Objective,
+        seed: int = 0,
+        *,
+        normalize: By | None = "filter",
+        ignore: bool | Names | None = True,
+        orthogonal: bool = False,
+        layers: Names | None = None,
+    ) -> Plane:
+        """The plane of two random directions through the objective's θ, by default filter-normalised (Li et al. 2018).
 
-        Raises ValueError when all filters are zero, since the directions then are too.
+        normalize: "filter", "layer", "tensor", "model" or None; ignore: True for tensors of fewer than two dimensions
+        (biases, norm vectors), False for none, or names and globs; layers: which tensors move, by name or glob. What a
+        filter is for each kind of layer: see `Scaling`. orthogonal: v made exactly orthogonal to u, filter by filter,
+        so that the norms stay.
+
+        Raises ValueError when all filters are zero, since the directions then are too, and for names that match nothing.
         """
-        _check_objective(objective)
-        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-            raise TypeError(f"seed is {seed!r}, not an integer. Pass a whole number.")
-        seed = int(seed)
-        theta, space = objective.theta, objective.parameters
-        u, v = (random_direction(space, theta, seed=seed, index=index) for index in (0, 1))
-        if not float(u.norm()):
-            raise ValueError(
-                "All filters of the model are zero, so a filter-normalised direction is zero too. "
-                "Pass directions of your own to Plane(origin, u, v)."
-            )
-        kind = "filter" if has_filters(space) else "model"
+        check_objective(objective)
+        seed = check_seed(seed)
+        scaling = Scaling.of(normalize, ignore, layers, objective.parameters)
+        theta = objective.theta
+        u, v = random_pair(objective, theta, seed, scaling)
+        recipe: dict[str, Any] = {"kind": "random", "seed": seed, **scaling.recipe}
+        about = v.about
+        if orthogonal:
+            scaling.orthogonalize(v.vector, u.vector, objective.parameters)
+            recipe["orthogonal"], about = True, f"{about}, made orthogonal to u"
         return cls(
-            theta, u, v, ("random 1", "random 2"),
-            {"kind": "random", "seed": seed, "normalize": kind, "theta": digest([theta])},
-            normalized=kind == "filter", _owned=True,
+            theta, u.vector, v.vector, (u.name, v.name), recipe, (u.about, about), scaling, _owned=True
+        )
+
+    @classmethod
+    def along(
+        cls,
+        objective: Objective,
+        first: Direction | Tensor,
+        second: Direction | Tensor,
+        *,
+        orthogonal: bool = False,
+    ) -> Plane:
+        """The plane through the objective's θ along two directions; orthogonal: v less its part along u, same length."""
+        check_objective(objective)
+        u, v = (
+            d if isinstance(d, Direction) else Direction.own(d, name)
+            for d, name in zip((first, second), "uv", strict=True)
+        )
+        recipe: dict[str, Any] = {"kind": "along", "u": dict(u.recipe), "v": dict(v.recipe)}
+        vector, about = v.vector.clone(), v.about
+        if orthogonal:
+            check_alike("first", u.vector, "second", vector)
+            Scaling(None).orthogonalize(vector, u.vector, objective.parameters)
+            recipe["orthogonal"], about = True, f"{about}, made orthogonal to u"
+        scaling = u.scaling if u.scaling == v.scaling and not orthogonal else None
+        return cls(
+            objective.theta, u.vector.clone(), vector, (u.name, v.name), recipe, (u.about, about), scaling, _owned=True
         )  # fmt: skip
+
+    @classmethod
+    def gradient(cls, objective: Objective, seed: int = 0) -> Plane:
+        """u along the gradient at θ, uphill; v random. Both have the length of a filter-normalised random direction.
+
+        Raises ValueError where the gradient is zero or not finite.
+        """
+        return cls.along(objective, Direction.gradient(objective), Direction.random(objective, seed, 1))
+
+    @classmethod
+    def eigen(cls, objective: Objective, first: int = 0, second: int = -1) -> Plane:
+        """u and v along eigenvectors of the Hessian at θ: by default the top and the bottom one.
+
+        first, second: numbers from the algebraically largest eigenvalue, 0, to the smallest, −1. At the length of a
+        filter-normalised random direction, the largest component positive. By the dense Hessian, for P ≤ 2500; raises
+        ValueError beyond.
+        """
+        check_objective(objective)
+        if objective.size < 2:
+            raise ValueError("One parameter spans no plane. Use Line(objective.theta, u).")
+        return cls.along(objective, *eigenvectors(objective, (first, second)))
+
+    @classmethod
+    def weights(cls, objective: Objective, first: str, second: str) -> Plane:
+        """Two single parameters as axes, as "0.weight[3, 5]" and "2.bias[1]": 1 is 1 in their own units.
+
+        Raises ValueError for a name or an index that does not exist, and for the same parameter twice.
+        """
+        u, v = Direction.weight(objective, first), Direction.weight(objective, second)
+        if u.name == v.name:
+            raise ValueError(f"Both axes are {u.name!r}. Pass two different parameters.")
+        return cls.along(objective, u, v)
+
+    @classmethod
+    def through(cls, objective: Objective, first: Any, second: Any, *, orthonormal: bool = False) -> Plane:
+        """The plane through three points: the objective's θ at (0, 0), first at (1, 0), second at (0, 1).
+
+        first, second: a (P,) vector, a state dict or a module each. orthonormal: u of length 1 along first, v the
+        orthogonal rest of second at length 1 (Gram–Schmidt), so that coordinates are distances. The three points are
+        marked. Buffers, such as running statistics, stay those of the objective.
+
+        Raises TypeError or ValueError, naming the tensor, when weights do not fit, and when the points lie on one line.
+        """
+        check_objective(objective)
+        theta = objective.theta
+        u, v = (vector_of(objective, other, what).sub_(theta)
+                for other, what in ((first, "first"), (second, "second")))  # fmt: skip
+        recipe = {"kind": "through", "hash": digest([u, v]), "orthonormal": orthonormal}
+        for vector, what in ((u, "first"), (v, "second")):
+            if is_zero(vector):
+                raise ValueError(f"{what} is the objective's θ itself. Pass three different points.")
+        if sine(u, v) < _PARALLEL:
+            raise ValueError(
+                "The three points lie on one line, so they span no plane. Use Line.between, or pass another point."
+            )
+        about = ("from θ to the first point", "from θ to the second point")
+        points: tuple[Point, ...] = (("θ", 0.0, 0.0), ("first", 1.0, 0.0), ("second", 0.0, 1.0))
+        if orthonormal:
+            reach, away = norm(u), v.to(torch.float64, copy=True)
+            u /= reach
+            orthogonal_rest(v, u)
+            v /= norm(v)
+            (a, b), _ = least_squares(away, (u, v))
+            points = (("θ", 0.0, 0.0), ("first", reach, 0.0), ("second", a, b))
+            about = (f"{about[0]}, at length 1", f"{about[1]}, less its part along u, at length 1")
+        return cls(
+            theta, u, v, ("towards first", "towards second"), recipe, about, home=around(points), points=points,
+            _owned=True,
+        )  # fmt: skip
+
+    @classmethod
+    def pca(cls, objective: Objective, trajectory: Trajectory) -> Plane:
+        """The plane of the first two principal components of a trajectory, through the objective's θ.
+
+        The components are those of the path about its mean; both directions have one length, at which the path as seen
+        from θ reaches 0.9 of the home view; the largest component of each is positive. `variance_explained` stands
+        beside `variance_null`, what a random walk of as many steps would give.
+
+        Raises TypeError or ValueError for a trajectory of another model, and one that spans no plane.
+        """
+        check_objective(objective)
+        if not isinstance(trajectory, Trajectory):
+            raise TypeError(
+                f"trajectory is a {type(trajectory).__name__}. Pass a Trajectory, as in Trajectory.from_states([…])."
+            )
+        theta = objective.theta
+        thetas = trajectory.along(objective.parameters).to(objective.device, objective.dtype)
+        found = components_of(thetas)
+        at = [[dot(d, row - theta) for d in found.vectors] for row in thetas]
+        length = max(abs(x) for pair in at for x in pair) / _FILLED
+        u, v = (vector * length for vector in found.vectors)
+        points = tuple(
+            (name, at[k][0] / length, at[k][1] / length) for name, k in (("start", 0), ("end", -1))
+        )
+        about = tuple(
+            f"principal component {k + 1} of {len(thetas)} points of a trajectory about their mean, "
+            f"{found.explained[k]:.1%} of the variance (a random walk: {found.null[k]:.1%})"
+            for k in (0, 1)
+        )
+        return cls(
+            theta, u, v, ("component 1", "component 2"), {"kind": "pca", "hash": digest([thetas])}, (about[0], about[1]),
+            points=points, variance_explained=found.explained, variance_null=found.null, _owned=True,
+        )  # fmt: skip
+
+    def renewed(self, objective: Objective) -> Plane:
+        """The plane of the same recipe through another θ; itself where the recipe does not say how to make it."""
+        recipe = dict(self.recipe or {})
+        if recipe.get("kind") == "random":
+            scaling = Scaling.from_recipe(recipe)
+            return Plane.random(
+                objective, recipe["seed"], normalize=scaling.by, ignore=scaling.ignore, layers=scaling.layers,
+                orthogonal=recipe.get("orthogonal", False),
+            )  # fmt: skip
+        if recipe.get("kind") == "along":
+            made = [_made(objective, recipe[name], vector) for name, vector in (("u", self.u), ("v", self.v))]
+            if None not in made:
+                u, v = (direction for direction in made if direction is not None)
+                return Plane.along(objective, u, v, orthogonal=recipe.get("orthogonal", False))
+        return self
 
     @property
     def size(self) -> int:
@@ -106,9 +285,15 @@ class Plane:
         return self.origin.numel()
 
     @property
+    def directions(self) -> tuple[Tensor, ...]:
+        """u and v."""
+        return (self.u, self.v)
+
+    @cached_property
     def hash(self) -> str:
-        """16 hexadecimal digits: over the recipe, or over the bytes of a plane without one."""
-        return digest([self.recipe] if self.recipe is not None else [self.origin, self.u, self.v])
+        """16 hexadecimal digits: over the recipe and the origin, or over the bytes of a plane without one."""
+        parts = [self.recipe] if self.recipe is not None else [self.u, self.v]
+        return digest([*parts, self.origin])
 
     def at(self, a: float, b: float) -> Tensor:
         """The parameters at (a, b): (P,). Raises ValueError when a or b is not finite or beyond the dtype."""
@@ -132,81 +317,86 @@ class Plane:
 
     def project(self, theta: Tensor) -> tuple[float, float, float]:
         """The nearest point of the plane to theta, (P,), as (a, b, distance), by least squares in float64."""
-        theta = _vector("theta", theta, copied=False)
-        _check_alike("origin", self.origin, "theta", theta, dtype=False)
+        theta = checked_vector("theta", theta, copied=False)
+        check_alike("origin", self.origin, "theta", theta, dtype=False)
         away = theta.to(self.origin.device, torch.float64) - self.origin.to(torch.float64)
-        basis = torch.stack([self.u, self.v], dim=1).to(torch.float64)
-        # By QR, and of unit vectors: normal equations would lose half of the digits of nearly parallel directions.
-        lengths = basis.norm(dim=0)
-        q, r = torch.linalg.qr(basis / lengths)
-        at = torch.linalg.solve_triangular(r, (q.T @ away)[:, None], upper=True)[:, 0] / lengths
-        return float(at[0]), float(at[1]), float((away - basis @ at).norm())
+        (a, b), distance = least_squares(away, (self.u, self.v))
+        return a, b, distance
+
+    def share(self, vector: Tensor) -> float:
+        """How much of the length of a (P,) vector lies in the plane: ‖its projection‖ / ‖vector‖, 0 to 1.
+
+        Of the gradient, or of θ − origin for another point. Raises ValueError for a vector that is zero or does not fit.
+        """
+        vector = checked_vector("vector", vector, copied=False)
+        check_alike("origin", self.origin, "vector", vector, dtype=False)
+        return share(vector, (self.u, self.v))
+
+    @property
+    def angle(self) -> float:
+        """The angle between u and v in degrees."""
+        return math.degrees(math.acos(cosine(self.u, self.v)))
 
     def turned(self, objective: Objective, turn_by: Turn) -> Plane:
         """The plane with u, v turned towards, and the origin moved along, three further random directions.
 
-        u′ = cos φ · u + sin φ · w, with filter norms restored for normalised directions; else w first gets the length
+        u′ = cos φ · u + sin φ · w, with the norms of θ restored for scaled directions; else w first gets the length
         of the direction that is turned. A pure function of the positions: it never accumulates.
         """
         if turn_by == Turn():
             return self
         seed = int((self.recipe or {}).get("seed", 0))
-        towards = [
-            random_direction(objective.parameters, objective.theta, seed=seed, index=index)
-            for index in (2, 3, 4)
-        ]  # fmt: skip
+        scaling = self.scaling or FILTERS
+        towards = random_directions(
+            objective.parameters, objective.theta, seed=seed, indices=(2, 3, 4), scaling=scaling
+        )
         u = self._turned(objective, self.u, towards[0], turn_by.turn_u)
         v = self._turned(objective, self.v, towards[1], turn_by.turn_v)
         origin = self.origin + turn_by.offset * towards[2]
         recipe = {"kind": "turned", "of": self.recipe or {"kind": "own", "hash": self.hash}, "seed": seed,
                   "turn_u": turn_by.turn_u, "turn_v": turn_by.turn_v, "offset": turn_by.offset}  # fmt: skip
-        names = tuple(
-            name if not angle else f"{name}, {angle}° towards {other}".replace("-", "−")
-            for name, angle, other in zip(self.names, (turn_by.turn_u, turn_by.turn_v), TURNS, strict=False)
+        angles = (turn_by.turn_u, turn_by.turn_v)
+        names, about = (
+            tuple(
+                word if not angle else f"{word}, {angle}° towards {other}".replace("-", "−")
+                for word, angle, other in zip(words, angles, TURNS, strict=False)
+            )
+            for words in (self.names, self.about)
         )
-        return Plane(origin, u, v, (names[0], names[1]), recipe, self.normalized, _owned=True)
+        return Plane(
+            origin,
+            u,
+            v,
+            (names[0], names[1]),
+            recipe,
+            (about[0], about[1]),
+            self.scaling,
+            self.home,
+            _owned=True,
+        )
 
     def _turned(self, objective: Objective, direction: Tensor, towards: Tensor, degrees: int) -> Tensor:
         if not degrees:
             return direction
-        if self.normalized:
-            return filter_normalize(turn(direction, towards, degrees), objective.theta, objective.parameters)
-        scale = float(direction.norm()) / (float(towards.norm()) or 1.0)
+        if self.scaling is not None:
+            turned = turn(direction, towards, degrees)
+            return self.scaling.apply(turned, objective.theta, objective.parameters)
+        scale = norm(direction) / (norm(towards) or 1.0)
         return turn(direction, scale * towards, degrees)
 
 
-#: What u, v and the origin of a plane turn towards and move along.
-TURNS = ("random 3", "random 4", "random 5")
-
-
-def _vector(name: str, value: Any, *, copied: bool) -> Tensor:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name} is a {type(value).__name__}, not a tensor. Pass a (P,) tensor.")
-    if value.dim() != 1 or not value.numel():
-        raise ValueError(f"{name} has shape {tuple(value.shape)}. Pass a vector of length P.")
-    if not value.is_floating_point():
-        raise TypeError(f"{name} has dtype {value.dtype}. Pass floating numbers, as in tensor.float().")
-    bad = int((~torch.isfinite(value.detach())).sum())
-    if bad:
-        raise ValueError(f"{name} holds {bad} non-finite values among {value.numel()}. Pass finite ones.")
-    return value.detach().clone() if copied else value.detach()
-
-
-def _check_alike(first: str, a: Tensor, second: str, b: Tensor, *, dtype: bool = True) -> None:
-    if a.shape != b.shape:
-        raise ValueError(
-            f"{first} has length {a.numel()}, but {second} has {b.numel()}. They must belong to one model."
-        )
-    if dtype and (a.dtype != b.dtype or a.device != b.device):
-        raise ValueError(
-            f"{first} is {a.dtype} on {a.device}, but {second} is {b.dtype} on {b.device}. "
-            f"Convert it with {second}.to({first})."
-        )
-
-
-def _check_objective(objective: Any) -> None:
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective, as in "
-            "la.Objective(model, loss_fn, data)."
-        )
+def _made(objective: Objective, recipe: Mapping[str, Any], vector: Tensor) -> Direction | None:
+    """The direction of a recipe at the objective's θ, or None where only its bytes are known."""
+    kind = recipe["kind"]
+    if kind == "random":
+        scaling = Scaling.from_recipe(recipe)
+        return Direction.random(
+            objective, recipe["seed"], recipe["index"], normalize=scaling.by, ignore=scaling.ignore, layers=scaling.layers
+        )  # fmt: skip
+    if kind == "gradient":
+        return Direction.gradient(objective)
+    if kind == "weight":
+        return Direction.weight(objective, recipe["name"])
+    if kind == "eigenvector":
+        return Direction.eigenvector(objective, recipe["number"])
+    return Direction.own(vector) if kind == "own" else None

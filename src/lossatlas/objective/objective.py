@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from lossatlas.objective.settle import Weight, first_look, first_step, in_words,
 _STARTING = threading.Lock()
 
 
-def _one_thread_each() -> None:
+def one_thread_each() -> None:
     """Give this evaluator thread one intra-op thread without changing what any other thread of the process sees."""
     # torch keeps the number per thread, but a thread that has not asked yet starts from the last number set by
     # anyone: a passing thread sets it back before the next evaluator thread asks.
@@ -41,7 +42,7 @@ def _one_thread_each() -> None:
         restore.join()
 
 
-jobs.on_worker_start(_one_thread_each)
+jobs.on_worker_start(one_thread_each)
 
 
 class Objective:
@@ -68,7 +69,9 @@ class Objective:
     """
 
     _watch: Watch | None
-    _again: Callable[[], Objective] | None
+    # The user's module, which is not kept alive, and how to make the same objective of one, or on other data.
+    _source: weakref.ref[nn.Module] | None
+    _again: Callable[..., Objective]
 
     @torch.inference_mode(False)
     def __init__(
@@ -138,12 +141,9 @@ class Objective:
         self._init(replica, space, (*noted, *said, *notes))
         self._describe(model, _data.samples(batches))
         data = batches if isinstance(batches, Stream) else _data.Resident(merged if found else batches)
-        self._again = _again(
-            model,
-            lambda again: Objective(
-                again, loss_fn, data, fields=fields, weight=weight, separable=separable, reduction=reduction,
-                weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
-            ),
+        self._again = lambda again, other=None: Objective(
+            again, loss_fn, data if other is None else other, fields=fields, weight=weight, separable=separable,
+            reduction=reduction, weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
         )  # fmt: skip
 
     @classmethod
@@ -200,19 +200,10 @@ class Objective:
         self.separable = False
         self._init(replica, space, (*noted, *said, *notes))
         self._describe(model, _data.samples(batches))
-        self._again = _again(
-            model,
-            lambda again: cls.from_step(
-                again,
-                step,
-                batches,
-                weight_decay=weight_decay,
-                mode=mode,
-                budget=budget,
-                dtype=dtype,
-                device=device,
-            ),
-        )
+        self._again = lambda again, other=None: cls.from_step(
+            again, step, batches if other is None else other,
+            weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
+        )  # fmt: skip
         return self
 
     @classmethod
@@ -254,13 +245,13 @@ class Objective:
         self._made = replica.copy()
         self._lock = threading.Lock()
         self._hash: str | None = None
-        self._watch, self._again = None, None
+        self._watch, self._source = None, None
 
     def _describe(self, model: nn.Module, samples: int) -> None:
         """What is said of a user's module."""
         self.samples = samples
         self.title = f"{type(unwrapped(model)[0]).__name__} · {self.size} parameters"
-        self._watch = Watch(model)
+        self._watch, self._source = Watch(model), weakref.ref(model)
 
     @property
     def size(self) -> int:
@@ -298,9 +289,34 @@ class Objective:
 
     def renewed(self) -> Objective:
         """The same objective of the model as it is now. Raises ValueError when the model no longer exists."""
-        if self._again is None:
+        if self._source is None:
             return self
-        return self._again()
+        model = self._source()
+        if model is None:
+            raise ValueError(
+                "The model of this map no longer exists. Make a new map with la.explore(model, …)."
+            )
+        return self._again(model)
+
+    @torch.inference_mode(False)
+    def on(self, data: Any) -> Objective:
+        """The same objective on other data, with the model as it was when this one was made.
+
+        data: as for `Objective`. Raises TypeError or ValueError as `Objective` does, and for a plain function, which has
+        no data.
+        """
+        if self._source is None:
+            raise ValueError(
+                f"{self.title} is a function of θ alone, without data. Make a second objective of another function."
+            )
+        with self._lock:  # the replica is never run, so its module can be copied
+            module = copy.deepcopy(self._made.module)  # type: ignore[attr-defined]
+        names = {entry.name for entry in self.parameters}
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name in names)
+        other = self._again(module, data)
+        other._watch, other._source = self._watch, self._source
+        return other
 
     def value(self, theta: Tensor) -> float:
         """The exact loss at theta, (P,), over all data. Raises ValueError when theta does not fit."""
@@ -380,21 +396,6 @@ def _look_at(f: Callable[[Tensor], Any], theta: Tensor) -> Generator[None, None,
                 raise ValueError(f"f returned {what}, not a scalar. Return a tensor of one element.")
             probes.check_deterministic(lambda: number(f(theta.clone())))
     return differentiates
-
-
-def _again(model: nn.Module, make: Callable[[nn.Module], Objective]) -> Callable[[], Objective]:
-    """How to make the same objective from the model as it is later; the model itself is not kept alive."""
-    reference = weakref.ref(model)
-
-    def again() -> Objective:
-        alive = reference()
-        if alive is None:
-            raise ValueError(
-                "The model of this map no longer exists. Make a new map with la.explore(model, …)."
-            )
-        return make(alive)
-
-    return again
 
 
 def _check_options(model: Any, weight_decay: Any, mode: Any, budget: Any, dtype: Any) -> None:

@@ -129,7 +129,7 @@ class ModelReplica:
         """Evaluate all fields at the θ in `buffer`, (F,) float64; yields between chunks."""
         total, weights = np.zeros(len(self.measure.fields)), 0.0
         yield from self._estimate()
-        for index, (known, chunk) in enumerate(self._counting()):
+        for index, (known, chunk) in enumerate(self.counting()):
             if index:
                 yield
             said, fields = self._read(chunk)
@@ -143,7 +143,7 @@ class ModelReplica:
         decay = 0.5 * self.decay * number(self.buffer.double().square().sum())
         return np.array([means[0] + decay, means[0], decay, *means[1:]])
 
-    def _counting(self) -> Iterator[tuple[float | None, Batch]]:
+    def counting(self) -> Iterator[tuple[float | None, Batch]]:
         """The chunks that may count, with their weights; one without targets has no mean (0 / 0)."""
         weights = self._weights
         if weights is None:  # a stream
@@ -181,12 +181,12 @@ class ModelReplica:
             )
         total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
         weights = 0.0
-        for index, (known, chunk) in enumerate(self._counting()):
+        for index, (known, chunk) in enumerate(self.counting()):
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
             with self.looking_at(chunk), torch.enable_grad():
-                said, (loss, *_) = self._at(leaf, chunk)
+                said, (loss, *_) = self.at(leaf, chunk)
                 weight = said if known is None else known
                 if weight:
                     (gradient,) = torch.autograd.grad(loss, leaf)
@@ -195,7 +195,7 @@ class ModelReplica:
         total /= _some(weights)
         return (total + self.decay * theta if self.decay else total).to(theta.dtype)
 
-    def _at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
+    def at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
         """What a chunk counts for, and its fields as differentiable functions of a flat vector."""
         dtypes = {name: parameter.dtype for name, parameter in self.module.named_parameters()}
         tensors = {

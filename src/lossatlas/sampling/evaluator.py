@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Generator, Iterable
 
 from lossatlas import jobs
-from lossatlas.geometry import Plane
+from lossatlas.geometry import Slice
 from lossatlas.objective import Objective
 from lossatlas.sampling.store import NodeStore, Point
 
 
 class Evaluator:
-    """Evaluates nodes of one plane. Its identity is part of what makes values recur bit for bit (law 5)."""
+    """Evaluates nodes of one plane or line. Its identity is part of what makes values recur bit for bit (law 5)."""
 
     # How many threads take part is not: each evaluates whole nodes with one intra-op thread of its own.
     identity = "flat buffer, one node at a time, one thread"
 
-    def __init__(self, objective: Objective, plane: Plane, store: NodeStore) -> None:
+    def __init__(self, objective: Objective, plane: Slice, store: NodeStore) -> None:
         self.objective, self.plane, self.store = objective, plane, store
 
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:

@@ -1,0 +1,73 @@
+"""Slice: what a plane and a line have in common, so that nodes of both are evaluated by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+Extent = tuple[float, float, float, float]  # a0, a1, b0, b1
+Point = tuple[str, float, float]  # a name and where it lies: a, b
+
+HOME: Extent = (-1.0, 1.0, -1.0, 1.0)
+
+
+class Slice(Protocol):
+    """Points θ(a, b) of a plane, or θ(a) of a line, whose b is 0."""
+
+    @property
+    def origin(self) -> Tensor:
+        """θ at a = b = 0, (P,)."""
+        ...
+
+    @property
+    def directions(self) -> tuple[Tensor, ...]:
+        """u and v of a plane, u of a line; (P,) each."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the directions are called on the axes."""
+        ...
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """How the directions were made, in words."""
+        ...
+
+    @property
+    def recipe(self) -> Mapping[str, Any] | None:
+        """JSON values that make it again."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits that identify it."""
+        ...
+
+    @property
+    def home(self) -> Extent:
+        """What a first view shows; a line has b0 = b1 = 0."""
+        ...
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """What is marked on it."""
+        ...
+
+    def write(self, a: float, b: float, out: Tensor) -> None:
+        """Write θ(a, b) into a (P,) tensor."""
+        ...
+
+    def share(self, vector: Tensor) -> float:
+        """How much of the length of a (P,) vector lies in it, 0 to 1."""
+        ...
+
+
+def around(points: Sequence[Point]) -> Extent:
+    """A square about these points, twice as wide as they reach."""
+    a, b = ([point[1] for point in points], [point[2] for point in points])
+    half = max(max(a) - min(a), max(b) - min(b))
+    centre = ((max(a) + min(a)) / 2, (max(b) + min(b)) / 2)
+    return (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half)
