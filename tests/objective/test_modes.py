@@ -189,9 +189,51 @@ def test_a_batch_of_one_sample_has_no_statistics_and_the_error_says_so() -> None
         objective.value(objective.theta)
 
 
-def test_re_estimated_statistics_have_no_gradient_yet_and_say_so() -> None:
-    objective = MAKE["pairs"](cnn().double(), mode="reestimated")
-    with pytest.raises(la.EvaluationError, match="no gradient of a loss whose running statistics"):
+class Twice(nn.Module):
+    """One batch norm used twice, under another: statistics of statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with seeded(0):
+            self.first, self.norm, self.last = nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
+            self.plain = nn.BatchNorm1d(4, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.norm(self.first(x)))
+        return self.last(self.plain(torch.tanh(self.norm(x))))
+
+
+@pytest.mark.parametrize("make", MAKE)
+@pytest.mark.parametrize("build", [with_dropout, Twice])
+def test_the_gradient_of_re_estimated_statistics_is_that_of_central_differences(
+    build: Any, make: str
+) -> None:
+    images = build is with_dropout
+    batches = BATCHES if images else list(zip(X.split(32), Y.split(32), strict=True))
+    act = build().double()
+    if images:
+        act[2], act[4] = nn.Softplus(), nn.Flatten()  # differences across kinks of a ReLU are no slopes
+    options = {"mode": "reestimated", "weight_decay": 0.1}
+    if make == "pairs":
+        objective = la.Objective(act, F.cross_entropy, batches, **options)
+    else:
+        objective = la.Objective.from_step(act, step, batches, **options)
+    theta = objective.theta
+    gradient = objective.gradient(theta)
+    h = 1e-5  # truncation 1e-10 of a third derivative, rounding 1e-16 / h = 1e-11
+    for seed in range(3):
+        v = normal(objective.size, seed=seed, dtype=torch.float64)
+        difference = (objective.value(theta + h * v) - objective.value(theta - h * v)) / (2 * h)
+        assert float(gradient @ v) == pytest.approx(difference, rel=1e-6, abs=1e-8)
+    assert torch.equal(objective.gradient(theta), gradient)
+    assert objective.value(theta) == objective.value(theta)
+
+
+def test_statistics_that_cannot_be_followed_are_named() -> None:
+    objective = MAKE["pairs"](with_instance_norm(), mode="reestimated")
+    with pytest.raises(
+        la.EvaluationError, match="re-estimated statistics of a InstanceNorm2d. Use mode='batch_stats'"
+    ):
         objective.gradient(objective.theta)
 
 

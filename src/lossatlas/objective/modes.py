@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -61,7 +62,7 @@ def apply_mode(model: nn.Module, mode: Mode) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def forget(layers: list[Any]) -> None:
+def forget(layers: Sequence[Any]) -> None:
     """Running statistics as those of a new layer."""
     for layer in layers:
         with torch.no_grad():
@@ -71,7 +72,7 @@ def forget(layers: list[Any]) -> None:
                 layer.num_batches_tracked.zero_()
 
 
-def prepare_batch(layers: list[Any], index: int) -> None:
+def prepare_batch(layers: Sequence[Any], index: int) -> None:
     """Let the next forward pass add batch `index`, counted from 0, to the cumulative average of each layer."""
     for layer in layers:
         layer.training = True
@@ -79,7 +80,7 @@ def prepare_batch(layers: list[Any], index: int) -> None:
         layer.momentum = None if isinstance(layer, _BatchNorm) else 1 / (index + 1)
 
 
-def use_estimates(layers: list[Any]) -> None:
+def use_estimates(layers: Sequence[Any]) -> None:
     """Let the layers use what they have averaged."""
     for layer in layers:
         layer.training = False

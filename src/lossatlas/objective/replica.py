@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lossatlas.objective import estimated
 from lossatlas.objective.data import Batch
 from lossatlas.objective.measure import Measure, PairMeasure, number
 from lossatlas.objective.modes import forget, prepare_batch, running, use_estimates
@@ -174,26 +175,58 @@ class ModelReplica:
 
     def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient of the weighted mean loss at theta, (P,), summed over chunks in float64."""
-        if self.estimation:
-            raise ValueError(
-                "There is no gradient of a loss whose running statistics are estimated anew at every point. Use "
-                "mode='batch_stats' or mode='eval'."
-            )
+        layers = running(self.module) if self.estimation else []
+        estimated.check_layers(layers)
+        if layers:
+            self.buffer.copy_(theta)
+            yield from self._estimate()
+        statistics = estimated.leaves(layers)
+        inputs = [tensor for pair in statistics for tensor in pair]
+        slopes = [torch.zeros_like(tensor, dtype=torch.float64) for tensor in inputs]
         total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
         weights = 0.0
         for index, (known, chunk) in enumerate(self.counting()):
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
-            with self.looking_at(chunk), torch.enable_grad():
+            follow = estimated.normalising_by(layers, statistics)
+            with self.looking_at(chunk), torch.enable_grad(), follow:
                 said, (loss, *_) = self.at(leaf, chunk)
                 weight = said if known is None else known
                 if weight:
-                    (gradient,) = torch.autograd.grad(loss, leaf)
+                    gradient, *rest = torch.autograd.grad(
+                        loss, [leaf, *inputs], allow_unused=bool(layers), materialize_grads=bool(layers)
+                    )
                     total += weight * gradient
                     weights += weight
+                    for slope, part in zip(slopes, rest, strict=True):
+                        slope += weight * part
         total /= _some(weights)
+        if layers:
+            total += yield from self._through_statistics(theta, layers, [slope / weights for slope in slopes])
         return (total + self.decay * theta if self.decay else total).to(theta.dtype)
+
+    def _through_statistics(
+        self, theta: Tensor, layers: Sequence[Any], slopes: Sequence[Tensor]
+    ) -> Generator[None, None, Tensor]:
+        """What θ changes in the loss by the estimated statistics, (P,) float64; slopes: of the loss by each of them."""
+        total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
+        parts = [slope.to(theta.dtype) for slope in slopes]
+        pairs = list(zip(parts[::2], parts[1::2], strict=True))
+        uses = [int(layer.num_batches_tracked) for layer in layers]
+        for index, batch in enumerate(self.estimation):
+            prepare_batch(layers, index)
+            leaf = theta.detach().clone().requires_grad_(True)
+            with (
+                self.looking_at(batch),
+                torch.enable_grad(),
+                estimated.collecting(layers, pairs, uses) as found,
+            ):
+                self.at(leaf, batch)
+                total += torch.autograd.grad(torch.stack(found).sum(), leaf)[0]
+            yield
+        use_estimates(layers)
+        return total
 
     def at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
         """What a chunk counts for, and its fields as differentiable functions of a flat vector."""
