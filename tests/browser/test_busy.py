@@ -42,6 +42,19 @@ def stop(notebook: Notebook) -> None:
     (notebook.path.parent / f"stop-{notebook.name}").touch()
 
 
+def go_on(notebook: Notebook) -> None:
+    (notebook.path.parent / f"stop-{notebook.name}").unlink()
+
+
+def wait_until_running(notebook: Notebook, cell: int) -> None:
+    notebook.page.wait_for_function(
+        "i => document.querySelectorAll('.jp-InputPrompt')[i].textContent.includes('*')",
+        arg=cell,
+        timeout=60_000,
+    )
+    card(notebook).wait_for(timeout=60_000)
+
+
 def running(notebook: Notebook, cell: int) -> bool:
     return (
         bool(notebook.page.evaluate("i => window.testRuns[i] === 'running'", cell))
@@ -103,17 +116,20 @@ def test_a_cell_that_shows_the_map_trains_on_and_sets_its_traits_leaves_it_answe
 
 def test_on_ipykernel_6_the_map_says_that_the_kernel_is_busy_and_recovers(lab: Lab) -> None:
     notebook = busy_notebook(lab, [SHOW_SMALL, TRAIN], "old", "lossatlas-ipykernel-6.31")
-    notebook.run_cell(0)
-    notebook.run_cell(1)
+    notebook.run_all(wait=False)
+    wait_until_running(notebook, 2)
+    card(notebook).scroll_into_view_if_needed()
+    stop(notebook)
+    notebook.wait_cell(2)
     wait_complete(notebook)
+
+    go_on(notebook)
     notebook.run_cell(2, wait=False)
-    notebook.page.wait_for_function(
-        "() => document.querySelectorAll('.jp-InputPrompt')[2].textContent.includes('*')"
-    )
+    wait_until_running(notebook, 2)
     x, y = middle(notebook)
     notebook.page.mouse.dblclick(x, y)
     notebook.page.mouse.dblclick(x, y)
-    notebook.wait_state("busy")
+    notebook.wait_state("busy", timeout=30)
     assert re.fullmatch(r"kernel busy, \d+ tiles waiting", words(notebook, ".la-state"))
     assert notebook.eval_widget("w => w.lossatlas.valueAt(0, 0)") is not None
     assert running(notebook, 2)
@@ -121,19 +137,4 @@ def test_on_ipykernel_6_the_map_says_that_the_kernel_is_busy_and_recovers(lab: L
     notebook.wait_cell(2)
     wait_complete(notebook)
     assert stats(notebook)["levelAtCentre"] == stats(notebook)["level"]
-    assert notebook.console_errors == []
-
-
-def test_on_ipykernel_6_a_map_made_before_a_long_cell_waits_and_then_comes_alive(lab: Lab) -> None:
-    notebook = busy_notebook(lab, [SHOW_SMALL, TRAIN], "run-all", "lossatlas-ipykernel-6.31")
-    notebook.run_all(wait=False)
-    card(notebook).wait_for(timeout=60_000)
-    notebook.page.wait_for_function(
-        "() => document.querySelectorAll('.jp-InputPrompt')[2].textContent.includes('*')"
-    )
-    card(notebook).scroll_into_view_if_needed()
-    assert notebook.widget().first.get_attribute("data-state") in ("waiting", "busy", "live")
-    stop(notebook)
-    notebook.wait_cell(2)
-    wait_complete(notebook)
     assert notebook.console_errors == []

@@ -22,29 +22,19 @@ from tests.browser.maps import (
 
 
 def test_an_interrupted_cell_leaves_the_map_live(lab: Lab) -> None:
-    notebook = open_map(lab, more=("print('asleep'); import time; time.sleep(100)",))
-    notebook.run_cell(2, wait=False)
-    notebook.cell(2).get_by_text("asleep", exact=True).wait_for()
-    notebook.page.mouse.dblclick(*middle(notebook))
-    notebook.interrupt()
-    notebook.wait_cell(2, check=False)
-    assert "KeyboardInterrupt" in (notebook.error(2) or "")
-    wait_complete(notebook)
-    assert stats(notebook)["levelAtCentre"] == stats(notebook)["level"]
+    asleep = "print('asleep'); import time; time.sleep(100)"
+    evaluating = "print('evaluating'); explorer.landscape.grid(shape=(2001, 2001))"
+    notebook = open_map(lab, more=(asleep, evaluating))
+    for cell, begun in ((2, "asleep"), (3, "evaluating")):
+        notebook.run_cell(cell, wait=False)
+        notebook.cell(cell).get_by_text(begun, exact=True).wait_for()
+        notebook.page.mouse.dblclick(*middle(notebook))
+        notebook.interrupt()
+        notebook.wait_cell(cell, check=False)
+        assert "KeyboardInterrupt" in (notebook.error(cell) or "")
+        wait_complete(notebook)
+        assert stats(notebook)["levelAtCentre"] == stats(notebook)["level"]
     assert_draws(notebook, [(0.0, 0.0)], exact(notebook, [(0.0, 0.0)]))
-    assert notebook.console_errors == []
-
-
-def test_an_interrupted_evaluation_leaves_the_map_live(lab: Lab) -> None:
-    """The interrupt hits a cell that waits for the engine itself."""
-    notebook = open_map(lab, more=("print('begun'); explorer.landscape.grid(shape=(2001, 2001))",))
-    notebook.run_cell(2, wait=False)
-    notebook.cell(2).get_by_text("begun", exact=True).wait_for()
-    notebook.interrupt()
-    notebook.wait_cell(2, check=False)
-    assert "KeyboardInterrupt" in (notebook.error(2) or "")
-    notebook.page.mouse.dblclick(*middle(notebook))
-    wait_complete(notebook)
     assert notebook.console_errors == []
 
 
@@ -53,7 +43,7 @@ def test_a_restarted_kernel_freezes_the_map_until_its_cells_run_again(lab: Lab) 
     before = drawn(notebook, COARSE)
     notebook.restart_kernel()
     notebook.wait_state("frozen", timeout=30)
-    assert words(notebook, ".la-state") == "kernel gone, map frozen: re-run the cell"
+    assert words(notebook, ".la-state").startswith("kernel gone, map frozen")
     np.testing.assert_array_equal(drawn(notebook, COARSE), before)
     assert colours(notebook) > 50
     # What was known can still be looked at.
@@ -67,13 +57,9 @@ def test_a_restarted_kernel_freezes_the_map_until_its_cells_run_again(lab: Lab) 
     np.testing.assert_allclose(drawn(notebook, COARSE), before, rtol=1e-6)
     assert notebook.console_errors == []
 
-
-def test_a_kernel_that_is_gone_for_good_freezes_the_map(lab: Lab) -> None:
-    notebook = open_map(lab)
-    before = drawn(notebook, COARSE)
-    lab.server.end_kernels()
+    lab.server.end_kernels()  # for good; JupyterLab logs what it asks of it in vain
     notebook.wait_state("frozen", timeout=30)
-    np.testing.assert_array_equal(drawn(notebook, COARSE), before)
+    np.testing.assert_allclose(drawn(notebook, COARSE), before, rtol=1e-6)
 
 
 def test_a_page_that_is_loaded_again_finds_the_map_in_its_kernel(lab: Lab) -> None:
