@@ -321,6 +321,10 @@ class Landscape:
         """What a tile still lacks: pieces of nodes, each with the `Pass.rank` that it completes."""
         return parts(self._store, address)
 
+    def knows(self, points: Iterable[Point]) -> bool:
+        """Whether all these nodes have been evaluated."""
+        return self._store.knows(points)
+
     def known(self, address: TileAddress, field: str = "loss") -> Pass | None:
         """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
         return read_pass(self._store, address, self._column(field), self._rounding)

@@ -76,6 +76,19 @@ def test_a_piece_given_up_half_way_is_still_on_the_agenda():
     assert agenda.next() == first
 
 
+def test_a_list_made_anew_while_nodes_are_evaluated_loses_none_of_them():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)]))
+    address, points = agenda.next()
+    for _ in agenda.landscape.work(points):
+        pass
+    agenda.drop("page")
+    agenda.want(want([(0, 0, 0)], rev=2))  # begins with the next piece, of which nothing is known
+    agenda.done(address)
+    exhaust(agenda)
+    assert agenda.landscape.known(address).complete
+
+
 def test_a_tile_that_fails_is_left_out():
     agenda = Agenda(landscape())
     agenda.want(want([(0, 0, 0)]))

@@ -85,10 +85,14 @@ class Agenda:
         return address, task.pieces[0][1]
 
     def done(self, address: TileAddress) -> None:
-        """The first piece of a tile has been evaluated."""
+        """Nodes of a tile have been evaluated: take what is known now off the agenda.
+
+        By what is known and not by place, since the list may have been made anew while they were evaluated.
+        """
         task = self._tasks.get(address)
         if task is not None:
-            task.pieces.pop(0)
+            while task.pieces and self.landscape.knows(task.pieces[0][1]):
+                task.pieces.pop(0)
             if not task.pieces:
                 del self._tasks[address]
 
