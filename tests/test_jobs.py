@@ -324,9 +324,10 @@ def test_background_work_rests_in_proportion_to_what_it_did(monkeypatch: pytest.
     assert all(rest >= 3 * 0.005 for rest in rests[:4])
 
 
-def test_a_call_is_not_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("priority", [CALL, PROBE, TURN])
+def test_what_somebody_waits_for_is_not_slowed_down(priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, rests = resting(0.01, monkeypatch)
-    worker.submit(busy(4), CALL).wait(PATIENCE)
+    worker.submit(busy(4), priority).wait(PATIENCE)
     worker.stop()
     assert rests == []
 
@@ -338,7 +339,8 @@ def test_without_a_running_cell_nothing_rests(monkeypatch: pytest.MonkeyPatch) -
     assert rests == []
 
 
-def test_a_call_ends_the_rest_of_the_work_before_it() -> None:
+@pytest.mark.parametrize("priority", [CALL, PROBE, TURN])
+def test_what_somebody_waits_for_ends_the_rest_of_the_work_before_it(priority: int) -> None:
     worker = Worker(duty=lambda: 1e-7)  # 5 ms of work are owed 14 hours
     rested = threading.Event()
     worker.submit(busy(2), TILES)
@@ -348,7 +350,7 @@ def test_a_call_ends_the_rest_of_the_work_before_it() -> None:
         yield
         return "answer"
 
-    assert worker.submit(look(), CALL).wait(PATIENCE) == "answer"
+    assert worker.submit(look(), priority).wait(PATIENCE) == "answer"
     assert rested.is_set()
     worker.stop()
 

@@ -42,7 +42,7 @@ export class Session {
   status = null;
   /** @type {string | null} */
   error = null;
-  /** Whether a slider is in the user's hand: wants rest until it is let go. */
+  /** Whether a slider is in the user's hand: nothing finer is wanted until it is let go. */
   dragging = false;
   /** Tiles messages taken in. */
   messages = 0;
@@ -56,6 +56,8 @@ export class Session {
   #domains = new Map();
   /** @type {Scale} */
   #auto = "linear";
+  /** Where the views looked when it was last said. */
+  #looks = "";
   /** The scene of which not every tile can be had. @type {string | null} */
   #holed = null;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -212,7 +214,7 @@ export class Session {
 
   /** One list for all views of this model: what each wants most, in turn. */
   wantsChanged() {
-    if (this.scene === null || this.dragging || this.#predicted !== null) return;
+    if (this.scene === null || this.#predicted !== null) return;
     const requests = [...this.views].map((view) => view.request()).filter((request) => request !== null);
     const first = requests[0];
     if (first === undefined) {
@@ -221,7 +223,12 @@ export class Session {
     }
     const tiles = merged(requests.map((request) => request.tiles));
     const shown = merged(requests.map((request) => request.shown));
-    this.source.want({view: first.view, fields: [this.fieldName], tiles, shown});
+    // With a slider in the hand each new plane comes with its first pass unasked: only where we look has to be said.
+    const looks = requests.map(({view}) => [...view.center, view.span, view.width, view.height]).join();
+    if (this.dragging && looks === this.#looks) return;
+    this.#looks = looks;
+    const list = this.dragging ? {tiles: [], shown: [...tiles, ...shown]} : {tiles, shown};
+    this.source.want({view: first.view, fields: [this.fieldName], ...list});
   }
 
   /** @param {import("./protocol.js").Message} message */

@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Smaller is more urgent. CALL is somebody's cell waiting for its answer: it is never slowed down.
+#: Smaller is more urgent. CALL is somebody's cell waiting for its answer; PROBE and TURN are a moment's work that
+#: somebody's hand waits for. TILES may be much, and makes way for a running cell.
 CALL, PROBE, TURN, TILES = range(4)
 
 # Below this a pause costs more in wake-ups than it gives back to the cell that is running.
@@ -91,7 +92,7 @@ class Worker:
     """Threads that run jobs step by step, the most urgent first and the oldest of equals.
 
     on_start runs on each thread before its first job; duty says which share of the time (0 < share ≤ 1) work may take
-    that no cell waits for. Below 1 a single thread works, and rests the other share.
+    that nobody waits for. Below 1 a single thread works, and rests the other share.
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class Worker:
         if not ended:
             with self._changed:
                 heapq.heappush(self._queue, entry)
-        duty = 1.0 if job.priority == CALL else self._duty()
+        duty = 1.0 if job.priority < TILES else self._duty()
         if first:
             self._owed = 0.0 if duty >= 1.0 else self._owed + worked * (1.0 - duty) / duty
             if self._owed >= _SHORTEST_PAUSE:
@@ -224,10 +225,10 @@ class Worker:
         return bool(self._queue) and (first or self._queue[0][0] == CALL or self._duty() >= 1.0)
 
     def _rest(self, seconds: float) -> None:
-        """Leave the processor to the running cell, unless its own call or a probe comes in."""
+        """Leave the processor to the running cell, unless something comes in that does not make way."""
         end = time.perf_counter() + seconds
         with self._changed:
-            while not self._stopping and not (self._queue and self._queue[0][0] <= PROBE):
+            while not self._stopping and not (self._queue and self._queue[0][0] < TILES):
                 left = end - time.perf_counter()
                 if left <= 0 or self._duty() >= 1.0:
                     return

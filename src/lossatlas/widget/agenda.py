@@ -123,7 +123,7 @@ class Agenda:
         """The tiles that some page shows, wanted or complete, best first."""
         tiles = self._merged()
         for want, _ in self.wants.values():
-            tiles.update((address, True) for address in want.shown)
+            tiles.update((address, True) for address in want.shown if want.view.shows(address))
         return [address for address, in_view in tiles.items() if in_view]
 
     def _plan(self) -> None:
