@@ -287,6 +287,11 @@ class Landscape:
             self.objective, self.slice, title=self.scene.title, recipe=self.scene.hash, others=others or {}
         )
 
+    def report(self) -> str:
+        """How nodes are evaluated: what was compared when the objective was first looked at, what was chosen and why."""
+        threads = f"threads: {jobs.worker.threads}, one node or group of nodes each, one intra-op thread each"
+        return "\n".join([*self._evaluator.choice.report, threads, *self.objective.notes])
+
     def check_address(self, address: TileAddress) -> None:
         """Raise TypeError or ValueError when an address is no tile of this landscape."""
         if not isinstance(address, TileAddress):
@@ -356,7 +361,7 @@ class Landscape:
         lengths = [float(direction.norm()) / (norm or 1.0) for direction in plane.directions]
         unit = "‖θ‖" if norm else ""
         axes = tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True))
-        scene_hash = digest([objective.hash, plane.hash, self._evaluator.identity, list(self.home)])
+        scene_hash = digest([objective.hash, plane.hash, list(self.home)])
         return Scene(
             hash=scene_hash,
             title=self._title or objective.title,

@@ -140,12 +140,15 @@ def test_a_zoom_shows_the_cell_centres_before_the_rest(page, opened):
     assert set(steps) <= {(17, False), (17, True), (33, False)}
 
 
-def test_a_probe_equals_the_objective_to_the_bit(page, opened):
+def test_a_probe_is_the_node_that_the_map_draws_and_the_objective_to_rounding(page, opened):
     _, surface = digits_like()
     session = opened(surface)
     session.handle(page.probe((0.3, -0.7), req=5))
     probed = page.wait_for(lambda: page.heads("probed"), "the answer")[0]
-    assert probed["value"]["loss"] == surface.objective.value(surface.plane.at(0.3, -0.7))
+    assert probed["value"]["loss"] == surface.evaluate(0.3, -0.7)
+    assert probed["value"]["loss"] == pytest.approx(
+        surface.objective.value(surface.plane.at(0.3, -0.7)), rel=1e-6
+    )
     assert (probed["req"], probed["at"], probed["n"], probed["se"]["loss"]) == (5, [0.3, -0.7], 64, 0.0)
 
 

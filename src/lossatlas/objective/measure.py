@@ -51,6 +51,8 @@ class PairMeasure:
     others: tuple[Callable[[Any, Any], Any], ...]  # (output, y) -> scalar mean over the batch
     weigh: Callable[[Batch], float]
     differentiates: bool = False
+    # The user's own loss function where `loss` is its mean, so that a known one can be computed for many nodes at once.
+    source: Any = None
 
     def weight(self, batch: Batch) -> float:
         """By samples, tokens or the user's own function."""

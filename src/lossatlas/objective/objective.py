@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lossatlas import jobs
 from lossatlas.objective import data as _data
 from lossatlas.objective import probes, reading
+from lossatlas.objective.data import Batch
 from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fields import resolve_fields
 from lossatlas.objective.fingerprint import Watch, code_of, digest, refers_to
@@ -121,7 +122,7 @@ class Objective:
                 "separable=True lets batches be cut and joined, but mode='batch_stats' needs them whole. Pass one of the two."
             )
         merged = _data.merge(batches) if mode == "eval" and isinstance(batches, list) else batches
-        measure = PairMeasure(mean_of(loss_fn), names, metrics, weigh)
+        measure = PairMeasure(mean_of(loss_fn), names, metrics, weigh, source=loss_fn)
         replica = ModelReplica(
             own, space, batches, measure, dtype_of_theta,
             decay=float(weight_decay), estimation=batches if mode == "reestimated" and running(own) else (),
@@ -362,6 +363,16 @@ class Objective:
         finally:
             with self._lock:
                 self._idle.append(replica)
+
+    def spare_replica(self) -> Replica:
+        """A replica of nobody's, for another way to evaluate."""
+        with self._lock, torch.inference_mode(False):
+            return self._made.copy()
+
+    @property
+    def held(self) -> Sequence[Batch] | None:
+        """The chunks that are evaluated; None of a plain function, which has no data."""
+        return self._made.chunks if isinstance(self._made, ModelReplica) else None
 
     def evaluate_in(self, replica: Replica, where: str) -> Generator[None, None, np.ndarray]:
         """All fields, (F,) float64, at the θ in the replica's buffer. Raises EvaluationError saying `where`."""

@@ -120,6 +120,16 @@ class ModelReplica:
             decay=self.decay, estimation=self.estimation,
         )  # fmt: skip
 
+    def put_channels_last(self) -> None:
+        """Keep filters of images with their channels last; θ is copied into them before each run."""
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        named = dict(self.module.named_parameters())
+        known = {id(parameter) for parameter, _ in self._rounded}
+        for entry in self.space:
+            parameter = named[entry.name]
+            if parameter.dim() == 4 and id(parameter) not in known:
+                self._rounded.append((parameter, entry.of(self.buffer)))
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of what `run` returns."""

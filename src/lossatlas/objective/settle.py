@@ -120,7 +120,9 @@ def _settle(
     if reduction == "mean":
         return replica, measure, ()
     of_sum, weigh = measure.loss, measure.weigh
-    measure = dataclasses.replace(measure, loss=lambda output, batch: of_sum(output, batch) / weigh(batch))
+    measure = dataclasses.replace(
+        measure, loss=lambda output, batch: of_sum(output, batch) / weigh(batch), source=None
+    )
     return (
         replica.measuring(measure),
         measure,

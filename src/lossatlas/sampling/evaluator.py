@@ -1,4 +1,4 @@
-"""How nodes are evaluated: θ written into a replica's buffer, one node after the other, into the store."""
+"""Evaluator: the missing ones of some nodes, evaluated by the objective's strategy on all threads, into the store."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ from lossatlas import jobs
 from lossatlas.geometry import Slice
 from lossatlas.objective import Objective
 from lossatlas.sampling.store import NodeStore, Point
+from lossatlas.sampling.strategies import Choice, Runner, choice_for
 
 
 class Evaluator:
-    """Evaluates nodes of one plane or line. Its identity is part of what makes values recur bit for bit (law 5)."""
-
-    # How many threads take part is not: each evaluates whole nodes with one intra-op thread of its own.
-    identity = "flat buffer, one node at a time, one thread"
+    """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share."""
 
     def __init__(self, objective: Objective, plane: Slice, store: NodeStore) -> None:
         self.objective, self.plane, self.store = objective, plane, store
+        self._runner: Runner | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """The strategy, and what is known of the others."""
+
+        def work() -> Generator[None, None, Choice]:
+            yield
+            return choice_for(self.objective, self.plane)
+
+        return jobs.call(work())  # timed where nodes are evaluated: with one intra-op thread
 
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Put the missing ones of `points` into the store; yields between chunks. Returns how many were evaluated.
@@ -30,10 +39,14 @@ class Evaluator:
         missing = self.store.missing(points)
         if not missing:
             return 0
+        if self._runner is None:
+            self._runner = choice_for(self.objective, self.plane).strategy.on(self.plane)
+        # How nodes are grouped does not change their bits, so that every thread may get its share.
+        group = min(self._runner.group, -(-len(missing) // jobs.worker.threads))
         todo = _Todo(missing)
-        jobs.worker.share(lambda: self._take(todo), len(missing) - 1)
+        jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
         try:
-            yield from self._take(todo)
+            yield from self._take(todo, group)
             while todo.in_hand:  # the last nodes, on other threads
                 todo.wait()
                 yield
@@ -43,26 +56,26 @@ class Evaluator:
             raise todo.error
         return todo.evaluated
 
-    def _take(self, todo: _Todo) -> Generator[None, None, None]:
-        """Evaluate one point of the list after the other until none is left."""
-        while (point := todo.take()) is not None:
-            evaluated, claimed = False, self.store.claim(point)
+    def _take(self, todo: _Todo, group: int) -> Generator[None, None, None]:
+        """Evaluate one group of points after the other until none is left."""
+        assert self._runner is not None
+        while points := todo.take(group):
+            evaluated, claimed = 0, [point for point in points if self.store.claim(point)]
             try:
-                if point in self.store or (not claimed and todo.put_off(point)):
-                    continue  # known, or under way in another job: looked at once more at the end
-                a, b = point
-                # Given back after every node: a job that waits for its turn needs none.
-                with self.objective.replica() as replica:
-                    self.plane.write(a, b, replica.buffer)
-                    values = yield from self.objective.evaluate_in(replica, f"at a = {a:g}, b = {b:g}")
-                self.store.put(point, values)
-                evaluated = True
+                # Under way in another job: looked at once more at the end, and then evaluated.
+                elsewhere = [point for point in points if point not in claimed and point not in self.store]
+                fresh = [point for point in claimed if point not in self.store] + todo.put_off(elsewhere)
+                if fresh:
+                    values = yield from self._runner.run(fresh)
+                    for point, row in zip(fresh, values, strict=True):
+                        self.store.put(point, row)
+                    evaluated = len(fresh)
             except Exception as error:  # raised again by the job that everybody works for
                 todo.fail(error)
             finally:
-                if claimed:
+                for point in claimed:
                     self.store.release(point)
-                todo.finish(evaluated)
+                todo.finish(len(points), evaluated)
             yield
 
 
@@ -77,29 +90,28 @@ class _Todo:
         self.evaluated = 0
         self.error: Exception | None = None
 
-    def take(self) -> Point | None:
-        """The next point, or None when there is none left."""
+    def take(self, most: int) -> list[Point]:
+        """The next points, none when none are left."""
         with self._changed:
-            if not self._left:
-                return None
-            self.in_hand += 1
-            return self._left.popleft()
+            taken = [self._left.popleft() for _ in range(min(most, len(self._left)))]
+            self.in_hand += len(taken)
+            return taken
 
-    def finish(self, evaluated: bool) -> None:
-        """A point that was taken is done with."""
+    def finish(self, points: int, evaluated: int) -> None:
+        """So many points that were taken are done with."""
         with self._changed:
-            self.in_hand -= 1
+            self.in_hand -= points
             self.evaluated += evaluated
             self._changed.notify_all()
 
-    def put_off(self, point: Point) -> bool:
-        """Move a point to the end; False when it has been there before and must be done now."""
+    def put_off(self, points: Iterable[Point]) -> list[Point]:
+        """Move points to the end; returns those that have been there before and must be done now."""
         with self._changed:
-            if point in self._put_off:
-                return False
-            self._put_off.add(point)
-            self._left.append(point)
-            return True
+            again = [point for point in points if point in self._put_off]
+            later = [point for point in points if point not in self._put_off]
+            self._put_off.update(later)
+            self._left.extend(later)
+            return again
 
     def fail(self, error: Exception) -> None:
         """Stop at the first error."""

@@ -1,0 +1,208 @@
+"""Which strategy evaluates an objective: those that fit, agree with the plain one, and are the fastest when timed."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lossatlas.geometry import Slice
+from lossatlas.objective import Objective
+from lossatlas.objective.data import Batch, tensors_of
+from lossatlas.objective.replica import ModelReplica
+from lossatlas.sampling.store import Point
+from lossatlas.sampling.strategies.program import Unfit
+from lossatlas.sampling.strategies.stack import Stack
+from lossatlas.sampling.strategies.strategy import Strategy, plain, rearranged
+
+# Samples that candidates are timed on.
+_SAMPLES = 2048
+_SAMPLES_OF_IMAGES = 128
+
+_FEW = 64
+
+# Chunks of images or sequences that keep a core's caches.
+_CHUNKS = (16, 32, 64)
+
+# A candidate must be this much faster than the plain strategy to be worth other bits.
+_WORTH = 1.1
+
+# Values may differ by so many roundings of the largest.
+_ROUNDINGS = 64
+
+_PLACES: tuple[Point, ...] = ((0.0, 0.0), (0.4375, -0.28125), (-0.71875, 0.5625))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The strategy chosen for an objective, and what was found out about each candidate."""
+
+    strategy: Strategy
+    report: tuple[str, ...]
+
+
+_choices: weakref.WeakKeyDictionary[Objective, Choice] = weakref.WeakKeyDictionary()
+# What won for a recipe, so that the same objective made again gets the same bits (law 5).
+_winners: dict[str, tuple[str, tuple[str, ...]]] = {}
+_lock = threading.Lock()
+
+_PLAIN = "plain"
+
+
+def choice_for(objective: Objective, plane: Slice) -> Choice:
+    """The choice for an objective: made once, by a timed probe on `plane`, and kept for all its landscapes."""
+    with _lock:
+        if objective not in _choices:
+            if objective.hash not in _winners:
+                _winners[objective.hash] = _compare(objective, plane)
+            winner, report = _winners[objective.hash]
+            strategy = _made(objective, winner)
+            _choices[objective] = Choice(strategy, (*report, f"chosen: {strategy.identity}"))
+        return _choices[objective]
+
+
+def _made(objective: Objective, winner: str) -> Strategy:
+    if winner == _PLAIN:
+        return plain(objective)
+    (candidate,) = (candidate for candidate in _candidates(objective) if candidate.name == winner)
+    return candidate.make(list(objective.held or ()))
+
+
+def _compare(objective: Objective, plane: Slice) -> tuple[str, tuple[str, ...]]:
+    """The name of the fastest candidate that agrees with the plain strategy, and what was found out about each."""
+    reason = _kept_plain(objective)
+    if reason:
+        return _PLAIN, (f"{_PLAIN}: the only one, since {reason}",)
+    sample = _sample(objective)
+    trials: list[tuple[str, Strategy]] = []
+    report = []
+    for candidate in _candidates(objective):
+        try:
+            trials.append((candidate.name, candidate.make([sample])))
+        except Unfit as why:
+            report.append(f"{candidate.name}: not used, {why}")
+    if not trials:  # nothing to compare with, so nothing is run
+        return _PLAIN, (*report, f"{_PLAIN}: the only one")
+    try:
+        expected, seconds = _time(rearranged(objective, [sample], None, False), plane)
+    except Exception as error:  # the nodes themselves will raise it, in words, where it happens
+        return _PLAIN, (*report, f"{_PLAIN}: the probe failed with {type(error).__name__}: {error}")
+    report.append(f"{_PLAIN}: {1e3 * seconds:.3g} ms a node on {sample.size} samples")
+    best, least = _PLAIN, seconds / _WORTH
+    for name, strategy in trials:
+        try:
+            values, taken = _time(strategy, plane)
+            _check_agreement(values, expected, objective, sample.size)
+        except Unfit as why:
+            report.append(f"{name}: not used, {why}")
+        except Exception as error:
+            report.append(f"{name}: not used, it failed with {type(error).__name__}: {error}")
+        else:
+            report.append(f"{name}: {1e3 * taken:.3g} ms a node")
+            if taken < least:
+                best, least = name, taken
+    return best, tuple(report)
+
+
+def _kept_plain(objective: Objective) -> str | None:
+    """Why nothing but the plain strategy may be used, as the end of a sentence."""
+    replica = objective.spare_replica()
+    if not isinstance(replica, ModelReplica):
+        return "this is a function without a model"
+    if not objective.separable:
+        return "its batches are kept whole and in order"
+    if replica.estimation:
+        return "its statistics are estimated anew at every node"
+    if not isinstance(replica.chunks, list):
+        return "its data are read again in every pass"
+    return None
+
+
+def _sample(objective: Objective) -> Batch:
+    held = objective.held
+    assert held
+    return held[0].rows(0, min(held[0].size, _SAMPLES_OF_IMAGES if _is_wide(held[0]) else _SAMPLES))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """What may be faster than the plain strategy, made for some batches."""
+
+    name: str
+    make: Callable[[Sequence[Batch]], Strategy]
+
+
+def _candidates(objective: Objective) -> list[_Candidate]:
+    found = [_Candidate("stack", functools.partial(Stack, objective))]
+    filters = any(len(entry.shape) == 4 for entry in objective.parameters)
+    if objective.samples < _FEW:  # nothing to cut
+        return found
+    sample = _sample(objective)
+    for channels_last in (False, True) if filters else (False,):
+        for rows in _CHUNKS if filters or _is_wide(sample) else ():
+            # Chunks that hold the whole sample are all alike.
+            if rows < sample.size or (channels_last and rows < 2 * sample.size):
+                name = f"chunks of {rows}" + (", channels last" if channels_last else "")
+                make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last)
+                found.append(_Candidate(name, make))
+    return found
+
+
+def _is_wide(batch: Batch) -> bool:
+    """Whether a sample is an image or a sequence."""
+    return any(tensor.dim() >= 2 + tensor.is_floating_point() for tensor in tensors_of(batch.x))
+
+
+def _time(strategy: Strategy, plane: Slice) -> tuple[np.ndarray, float]:
+    """Values of all fields at some places, (3, F), and the seconds that a node takes."""
+    runner = strategy.on(plane)
+    places = [(a, b if len(plane.directions) > 1 else 0.0) for a, b in _PLACES]
+    values = np.concatenate([_drained(runner.run([place])) for place in places])
+    if runner.group == 1:
+        trial = [places[:1]] * 2
+    else:
+        group = (places * runner.group)[: runner.group]
+        together = _drained(runner.run(group))
+        if together[: len(places)].tobytes() != values[: len(group)].tobytes():
+            raise Unfit("its bits depend on how nodes are grouped")
+        trial = [group] * 2
+    taken = []
+    for points in trial:
+        begun = time.perf_counter()
+        _drained(runner.run(points))
+        taken.append((time.perf_counter() - begun) / len(points))
+    return values, min(taken)
+
+
+def _drained(work: Generator[None, None, np.ndarray]) -> np.ndarray:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: np.ndarray = end.value
+            return result
+
+
+def _check_agreement(values: np.ndarray, expected: np.ndarray, objective: Objective, samples: int) -> None:
+    """Raise Unfit when values differ by more than rounding, or in what is finite."""
+    if not np.array_equal(np.isfinite(values), np.isfinite(expected)):
+        raise Unfit("it is finite elsewhere than the plain one")
+    finite = np.isfinite(expected)
+    epsilon = float(torch.finfo(objective.dtype).eps) / 2
+    for index, name in enumerate(objective.fields):
+        kept = finite[:, index]
+        largest = float(np.abs(expected[kept, index]).max(initial=0.0))
+        # A sample on the edge between two classes may go over to the other.
+        allowed = _ROUNDINGS * epsilon * largest + (0.0 if name in _SMOOTH else 2.0 / samples)
+        differs = float(np.abs(values - expected)[kept, index].max(initial=0.0))
+        if differs > allowed:
+            raise Unfit(f"its {name} differs by {differs:.2g} from the plain one's")
+
+
+_SMOOTH = ("loss", "data_loss", "weight_decay")

@@ -1,0 +1,341 @@
+"""Several nodes at once, for plain stacks: weights formed together, batched products, the first layer as a sum.
+
+W(a, b)x = W₀x + a Ux + b Vx: the three products are made once a plane, and a node's first layer is two additions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lossatlas.geometry import Slice
+from lossatlas.objective import Objective, fields
+from lossatlas.objective.data import Batch
+from lossatlas.objective.measure import PairMeasure, number
+from lossatlas.objective.parameters import Entry
+from lossatlas.objective.replica import ModelReplica
+from lossatlas.sampling.store import Point
+from lossatlas.sampling.strategies.program import Apply, First, Linear, Own, Shared, Unfit, record
+
+# The widest values of a group on one chunk stay in a core's second cache.
+_CACHED_BYTES = 1 << 20
+
+# Fewer samples a product, and its start costs more than it does.
+_ROWS = 256
+
+_MOST_NODES = 16
+
+# Samples are padded to a multiple of this, so that no element falls into the scalar rest of a vectorised loop in one
+# group and into its vectors in another: the two round differently.
+_ALIGNED = 64
+
+# Multiply-adds of a node from which a group pays although a loss of the user's own is called node by node.
+_OWN_LOSS_PAYS = 1e8
+
+# What the first layer's three products may take of memory, per plane.
+_FIRST_BYTES = 1 << 28
+
+
+Reader = Callable[
+    [Tensor], Tensor
+]  # the output of a group, (K, d, padded) -> means of all fields, (K, F) float64
+
+
+class Stack:
+    """Nodes in groups through a plain stack of linear and pointwise layers, on `batches`. Raises Unfit for another model."""
+
+    def __init__(self, objective: Objective, batches: Sequence[Batch]) -> None:
+        replica = objective.spare_replica()
+        if not isinstance(replica, ModelReplica) or not isinstance(replica.measure, PairMeasure):
+            raise Unfit("its loss is a step of its own")
+        if replica.measure.differentiates:
+            raise Unfit("its loss takes derivatives inside")
+        named = dict(replica.module.named_parameters())
+        if any(named[entry.name].dtype != objective.dtype for entry in objective.parameters):
+            raise Unfit("its parameters are of several precisions")
+        self.objective, self.measure, self.decay = objective, replica.measure, replica.decay
+        if not _is_known(self.measure) and sum(b.size for b in batches) * objective.size < _OWN_LOSS_PAYS:
+            raise Unfit(
+                "its loss or a metric is your own, and called node by node: too little is left to gain"
+            )
+        first = batches[0].rows(0, min(batches[0].size, _ALIGNED))
+        self.program, _ = record(replica, first)
+        width = self.program.width * objective.theta.element_size()
+        self.nodes = max(2, min(_MOST_NODES, _CACHED_BYTES // (_ROWS * width)))
+        self.rows = max(_ALIGNED, _CACHED_BYTES // (self.nodes * width) // _ALIGNED * _ALIGNED)
+        firsts = [step.weight.shape[0] for step in self.program.steps if isinstance(step, First)]
+        size = 3 * sum(firsts) * sum(batch.size for batch in batches) * objective.theta.element_size()
+        if size > _FIRST_BYTES:
+            raise Unfit(f"its first layer on all samples takes {size / 1e6:.0f} MB")
+        self.chunks = [
+            _Chunk.of(self, replica, batch.rows(start, min(start + self.rows, batch.size)))
+            for batch in batches
+            for start in range(0, batch.size, self.rows)
+        ]
+
+    @property
+    def identity(self) -> str:
+        """What it does, in words."""
+        return f"stack, {self.nodes} nodes at once, chunks of {self.rows}, first layer affine, one thread"
+
+    def on(self, plane: Slice) -> _StackOn:
+        """The strategy on this plane or line."""
+        return _StackOn(self, plane)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some samples: the values that all nodes share there, and how a group's output is read on them."""
+
+    batch: Batch
+    padded: int
+    inputs: dict[Shared, Tensor]  # what the first layers see, (samples, features)
+    met: dict[Shared, Tensor]  # what meets the nodes' own values, as they are kept
+    weight: float
+    reader: Reader
+
+    @classmethod
+    def of(cls, stack: Stack, replica: ModelReplica, batch: Batch) -> _Chunk:
+        program, shared = record(replica, batch)
+        if program != stack.program:
+            raise Unfit("it takes another way on other data")
+        padded = math.ceil(batch.size / _ALIGNED) * _ALIGNED
+        inputs, met = {}, {}
+        for index, value in enumerate(shared):
+            if value.dtype != stack.objective.dtype:
+                raise Unfit(f"it mixes {value.dtype} with {stack.objective.dtype}")
+            inputs[Shared(index)] = value
+        for step in program.steps:
+            if isinstance(step, Apply):
+                for item in step.arguments:
+                    if isinstance(item, Shared):
+                        value = inputs[item]
+                        met[item] = (
+                            F.pad(value.t(), (0, padded - batch.size)).contiguous() if value.dim() else value
+                        )
+            elif isinstance(step, Linear):
+                for item in (step.weight, step.bias):
+                    if isinstance(item, Shared):
+                        met[item] = _as_columns(inputs[item])
+        kept = {step.source: inputs[step.source] for step in program.steps if isinstance(step, First)}
+        kept |= {
+            step.bias: inputs[step.bias]
+            for step in program.steps
+            if isinstance(step, First) and isinstance(step.bias, Shared)
+        }
+        return cls(batch, padded, kept, met, stack.measure.weigh(batch), _reader(stack, batch, padded))
+
+
+def _as_columns(value: Tensor) -> Tensor:
+    return value if value.dim() == 2 else value[:, None]
+
+
+# For each chunk: the products of the first layers, by the step's place, for the origin and each direction.
+Prepared = list[dict[int, list[Tensor]]]
+
+
+class _StackOn:
+    """A stack on one plane: what does not differ from node to node is computed once."""
+
+    def __init__(self, stack: Stack, plane: Slice) -> None:
+        self._stack, self._plane, self.group = stack, plane, stack.nodes
+        self._vectors = (plane.origin, *plane.directions)
+        self._first: Prepared | None = None
+        steps = stack.program.steps
+        self._entries = {
+            entry
+            for step in steps
+            if isinstance(step, Linear)
+            for entry in (step.weight, step.bias)
+            if isinstance(entry, Entry)
+        }
+        # ‖θ‖² is a polynomial of second degree in (a, b), whose coefficients are these products.
+        wide = [vector.double() for vector in self._vectors] if stack.decay else []
+        self._products = torch.tensor([[float(v @ w) for w in wide] for v in wide], dtype=torch.float64)
+
+    def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
+        """All fields at up to `group` points, (k, F) float64; yields between chunks."""
+        stack = self._stack
+        first = self._first or (yield from self._prepare())
+        at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
+        factors = at.to(self._plane.origin.device, stack.objective.dtype).t()[:, :, None, None]
+        total = torch.zeros(len(points), len(stack.measure.fields), dtype=torch.float64)
+        weights = 0.0
+        with torch.inference_mode():
+            formed = {entry: self._formed(entry, factors) for entry in self._entries}
+            for index, (chunk, prepared) in enumerate(zip(stack.chunks, first, strict=True)):
+                if index:
+                    yield
+                if chunk.weight:
+                    total += chunk.weight * chunk.reader(self._forward(chunk, prepared, formed, factors))
+                    weights += chunk.weight
+        return self._with_decay((total / weights).numpy(), at)
+
+    def _prepare(self) -> Generator[None, None, Prepared]:
+        """The first layers' products with the data, for the origin and each direction."""
+        firsts = {
+            index: step for index, step in enumerate(self._stack.program.steps) if isinstance(step, First)
+        }
+        made: Prepared = []
+        for chunk in self._stack.chunks:
+            with torch.inference_mode():
+                made.append(
+                    {
+                        index: [self._product(step, chunk, vector) for vector in self._vectors]
+                        for index, step in firsts.items()
+                    }
+                )
+            yield
+        self._first = made
+        return made
+
+    def _product(self, step: First, chunk: _Chunk, vector: Tensor) -> Tensor:
+        product = step.weight.of(vector) @ chunk.inputs[step.source].t()
+        if isinstance(step.bias, Entry):
+            product += step.bias.of(vector)[:, None]
+        elif step.bias is not None and vector is self._vectors[0]:
+            product += chunk.inputs[step.bias][:, None]
+        return F.pad(product, (0, chunk.padded - chunk.batch.size))
+
+    def _formed(self, entry: Entry, factors: Tensor) -> Tensor:
+        """A tensor of parameters at every point of the group: (K, rows, columns), a bias as (K, rows, 1)."""
+        origin, *directions = (entry.of(vector) for vector in self._vectors)
+        parts = [_as_columns(part) for part in (origin, *directions)]
+        formed = torch.addcmul(parts[0], factors[0], parts[1])
+        return formed.addcmul_(factors[1], parts[2]) if len(parts) > 2 else formed
+
+    def _forward(
+        self, chunk: _Chunk, first: dict[int, list[Tensor]], formed: dict[Entry, Tensor], factors: Tensor
+    ) -> Tensor:
+        """The output on a chunk, (K, features, samples)."""
+        made: list[Tensor] = []
+
+        def value(item: Any) -> Any:
+            if isinstance(item, Own):
+                return made[item.step]
+            return chunk.met[item] if isinstance(item, Shared) else item
+
+        def of_group(item: Entry | Shared) -> Tensor:
+            return (
+                formed[item] if isinstance(item, Entry) else chunk.met[item].expand(factors.shape[1], -1, -1)
+            )
+
+        for index, step in enumerate(self._stack.program.steps):
+            if isinstance(step, First):
+                base, *slopes = first[index]
+                sum_ = torch.addcmul(base, factors[0], slopes[0])
+                made.append(sum_.addcmul_(factors[1], slopes[1]) if len(slopes) > 1 else sum_)
+            elif isinstance(step, Apply):
+                made.append(step.call(*map(value, step.arguments), **dict(step.options)))
+            elif step.bias is None:
+                made.append(torch.bmm(of_group(step.weight), made[step.source.step]))
+            else:
+                made.append(torch.baddbmm(of_group(step.bias), of_group(step.weight), made[step.source.step]))
+        return made[-1]
+
+    def _with_decay(self, means: np.ndarray, at: Tensor) -> np.ndarray:
+        """The data's loss and the decay as fields of their own, as a replica makes them."""
+        if not self._stack.decay:
+            return means
+        monomials = torch.cat([torch.ones(len(at), 1, dtype=torch.float64), at], dim=1)
+        squares = torch.einsum("ki,ij,kj->k", monomials, self._products, monomials).numpy()
+        decay = 0.5 * self._stack.decay * squares
+        return np.column_stack([means[:, 0] + decay, means[:, 0], decay, means[:, 1:]])
+
+
+def _reader(stack: Stack, batch: Batch, padded: int) -> Any:
+    """How the fields are read off a group's output: all nodes at once where the loss is known, else one by one."""
+    measure, squeezed = stack.measure, stack.program.squeezed
+    one_by_one = _one_by_one(measure, batch, squeezed)
+    loss = _loss_of_group(measure, batch, padded, squeezed)
+    if loss is None:
+        return one_by_one
+    others = []
+    for other in measure.others:
+        if other not in (fields.accuracy, fields.error):
+            return one_by_one
+        others.append(_accuracy_of_group(batch, padded, other is fields.error))
+
+    def read(output: Tensor) -> Tensor:
+        columns = [loss(output), *(other(output) for other in others)]
+        return torch.stack(columns, dim=1)
+
+    return read
+
+
+def _one_by_one(measure: PairMeasure, batch: Batch, squeezed: bool) -> Any:
+    def read(output: Tensor) -> Tensor:
+        rows = []
+        for values in output[:, :, : batch.size]:
+            own = values[0] if squeezed else values.t().contiguous()
+            rows.append([number(field) for field in measure.read(own, batch)[1]])
+        return torch.tensor(rows, dtype=torch.float64)
+
+    return read
+
+
+def _loss_of_group(measure: PairMeasure, batch: Batch, padded: int, squeezed: bool) -> Any:
+    """The mean loss of each node, of the output of all; None where the loss is none of the known ones."""
+    size, y = batch.size, batch.y
+    if not isinstance(y, Tensor) or measure.weigh(batch) != size:
+        return None
+    if _is_cross_entropy(measure.source) and y.dim() == 1 and y.dtype == torch.int64 and not squeezed:
+        if bool((y == fields.IGNORED).any()):
+            return None
+        targets = F.pad(y, (0, padded - size))
+
+        def cross_entropy(output: Tensor) -> Tensor:
+            each = F.cross_entropy(output, targets.expand(len(output), -1), reduction="none")
+            return each[:, :size].sum(dim=1, dtype=torch.float64) / size
+
+        return cross_entropy
+    if _is_mse(measure.source) and y.dim() == (1 if squeezed else 2) and y.is_floating_point():
+        wanted = F.pad(y[None] if squeezed else y.t(), (0, padded - size)).contiguous()
+
+        def mse(output: Tensor) -> Tensor:
+            if output.shape[1:] != wanted.shape:  # broadcast, as a loss function would with a warning
+                raise Unfit("its targets are of another shape than its output")
+            each = (output - wanted).square_()[:, :, :size]
+            return each.sum(dim=(1, 2), dtype=torch.float64) / (size * len(wanted))
+
+        return mse
+    return None
+
+
+def _accuracy_of_group(batch: Batch, padded: int, complement: bool) -> Any:
+    targets = F.pad(batch.y, (0, padded - batch.size))
+
+    def accuracy(output: Tensor) -> Tensor:
+        right = (output.argmax(dim=1) == targets)[:, : batch.size].sum(
+            dim=1, dtype=torch.float64
+        ) / batch.size
+        return 1.0 - right if complement else right
+
+    return accuracy
+
+
+def _is_known(measure: PairMeasure) -> bool:
+    own = any(other not in (fields.accuracy, fields.error) for other in measure.others)
+    return not own and (_is_cross_entropy(measure.source) or _is_mse(measure.source))
+
+
+def _is_cross_entropy(loss: Any) -> bool:
+    if type(loss) is nn.CrossEntropyLoss:
+        return bool(
+            loss.weight is None
+            and loss.label_smoothing == 0
+            and loss.reduction == "mean"
+            and loss.ignore_index == -100
+        )
+    return loss is F.cross_entropy
+
+
+def _is_mse(loss: Any) -> bool:
+    return loss is F.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean")
