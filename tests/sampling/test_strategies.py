@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -238,6 +240,25 @@ def test_the_same_recipe_gets_the_same_strategy_and_so_the_same_bits() -> None:
         subject = objective("mlp", torch.float32)
         grids.append(la.Landscape(subject, la.Plane.random(subject)).grid(shape=(4, 5)).tobytes())
     assert len(set(grids)) == 1
+
+
+def test_what_was_chosen_does_not_keep_an_objective_alive() -> None:
+    subject = objective("mlp")
+    la.Landscape(subject, la.Plane.random(subject)).grid(shape=(2, 2))
+    gone = weakref.ref(subject)
+    del subject
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_group_that_rests_between_chunks_leaves_its_thread_as_it_was() -> None:
+    subject = objective("mlp")
+    plane = la.Plane.random(subject)
+    strategy = Stack(subject, [part for batch in subject.held for part in batch.chunks(50)])
+    work = strategy.on(plane).run(PLACES)
+    for _ in work:
+        assert not torch.is_inference_mode_enabled()
+        assert torch.is_grad_enabled()
 
 
 def test_recording_a_model_is_not_seen_by_another_thread() -> None:

@@ -246,6 +246,8 @@ class Objective:
         self._made = replica.copy()
         self._lock = threading.Lock()
         self._hash: str | None = None
+        #: What others found out about this objective, kept as long as it lives.
+        self.kept: dict[Any, Any] = {}
         self._watch, self._source = None, None
 
     def _describe(self, model: nn.Module, samples: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +46,6 @@ class Choice:
     report: tuple[str, ...]
 
 
-_choices: weakref.WeakKeyDictionary[Objective, Choice] = weakref.WeakKeyDictionary()
 # What won for a recipe, so that the same objective made again gets the same bits (law 5).
 _winners: dict[str, tuple[str, tuple[str, ...]]] = {}
 _lock = threading.Lock()
@@ -58,13 +56,14 @@ _PLAIN = "plain"
 def choice_for(objective: Objective, plane: Slice) -> Choice:
     """The choice for an objective: made once, by a timed probe on `plane`, and kept for all its landscapes."""
     with _lock:
-        if objective not in _choices:
+        if Choice not in objective.kept:
             if objective.hash not in _winners:
                 _winners[objective.hash] = _compare(objective, plane)
             winner, report = _winners[objective.hash]
             strategy = _made(objective, winner)
-            _choices[objective] = Choice(strategy, (*report, f"chosen: {strategy.identity}"))
-        return _choices[objective]
+            objective.kept[Choice] = Choice(strategy, (*report, f"chosen: {strategy.identity}"))
+        choice: Choice = objective.kept[Choice]
+        return choice
 
 
 def _made(objective: Objective, winner: str) -> Strategy:

@@ -166,17 +166,18 @@ class _StackOn:
         first = self._first or (yield from self._prepare())
         at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
         factors = at.to(self._plane.origin.device, stack.objective.dtype).t()[:, :, None, None]
-        total = torch.zeros(len(points), len(stack.measure.fields), dtype=torch.float64)
-        weights = 0.0
+        total, weights = np.zeros((len(points), len(stack.measure.fields))), 0.0
         with torch.inference_mode():
             formed = {entry: self._formed(entry, factors) for entry in self._entries}
-            for index, (chunk, prepared) in enumerate(zip(stack.chunks, first, strict=True)):
-                if index:
-                    yield
-                if chunk.weight:
-                    total += chunk.weight * chunk.reader(self._forward(chunk, prepared, formed, factors))
-                    weights += chunk.weight
-        return self._with_decay((total / weights).numpy(), at)
+        for index, (chunk, prepared) in enumerate(zip(stack.chunks, first, strict=True)):
+            if index:
+                yield  # never inside the mode, which is the thread's and not the generator's
+            if chunk.weight:
+                with torch.inference_mode():
+                    means = chunk.reader(self._forward(chunk, prepared, formed, factors)).numpy()
+                total += chunk.weight * means
+                weights += chunk.weight
+        return self._with_decay(total / weights, at)
 
     def _prepare(self) -> Generator[None, None, Prepared]:
         """The first layers' products with the data, for the origin and each direction."""
