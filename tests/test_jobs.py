@@ -305,7 +305,7 @@ def test_alone_means_that_nobody_takes_part() -> None:
 def resting(duty: float, monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[float]]:
     """A worker that notes how long it would rest, and does not."""
     rests: list[float] = []
-    monkeypatch.setattr(Worker, "_rest", lambda self, seconds: rests.append(seconds))
+    monkeypatch.setattr(Worker, "_rest", lambda self, seconds, priority: rests.append(seconds))
     return Worker(duty=lambda: duty), rests
 
 
@@ -324,7 +324,15 @@ def test_background_work_rests_in_proportion_to_what_it_did(monkeypatch: pytest.
     assert all(rest >= 3 * 0.005 for rest in rests[:4])
 
 
-@pytest.mark.parametrize("priority", [CALL, PROBE, TURN])
+def test_turning_rests_half_as_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, rests = resting(0.25, monkeypatch)
+    worker.submit(busy(4), TURN).wait(PATIENCE)
+    worker.stop()
+    assert sum(rests) >= 3 * 0.6 * 0.005  # 0.6 of what was worked, for five eighths of the time
+    assert worker._duty_of(TURN) == 0.625
+
+
+@pytest.mark.parametrize("priority", [CALL, PROBE])
 def test_what_somebody_waits_for_is_not_slowed_down(priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, rests = resting(0.01, monkeypatch)
     worker.submit(busy(4), priority).wait(PATIENCE)

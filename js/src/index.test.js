@@ -215,13 +215,12 @@ describe("the sliders", () => {
     vi.advanceTimersByTime(100);
     expect(from.sent.filter((head) => head.k === "want")).toHaveLength(before);
     expect(from.values.turn_u).toBe(20);
-    // But where we look is said, for the planes to come: without anything to refine.
+    // But where we look is said, for this plane and those to come.
     api.setView({center: [6, 0], span: 2});
     vi.advanceTimersByTime(200);
     const looked = from.sent.filter((head) => head.k === "want").at(-1);
     expect(looked.view.center).toEqual([6, 0]);
-    expect(looked.tiles).toEqual([]);
-    expect(looked.shown.length).toBeGreaterThan(0);
+    expect(looked.tiles.length).toBeGreaterThan(0);
     api.setView({center: [0, 0], span: 2});
     input.dispatchEvent(new Event("change"));
     vi.advanceTimersByTime(1500);

@@ -42,7 +42,7 @@ export class Session {
   status = null;
   /** @type {string | null} */
   error = null;
-  /** Whether a slider is in the user's hand: nothing finer is wanted until it is let go. */
+  /** Whether a slider is in the user's hand: only a new view is told until it is let go. */
   dragging = false;
   /** Tiles messages taken in. */
   messages = 0;
@@ -223,12 +223,11 @@ export class Session {
     }
     const tiles = merged(requests.map((request) => request.tiles));
     const shown = merged(requests.map((request) => request.shown));
-    // With a slider in the hand each new plane comes with its first pass unasked: only where we look has to be said.
+    // With a slider in the hand each new plane comes with its first pass where we look, unasked: only that has to be said.
     const looks = requests.map(({view}) => [...view.center, view.span, view.width, view.height]).join();
     if (this.dragging && looks === this.#looks) return;
     this.#looks = looks;
-    const list = this.dragging ? {tiles: [], shown: [...tiles, ...shown]} : {tiles, shown};
-    this.source.want({view: first.view, fields: [this.fieldName], ...list});
+    this.source.want({view: first.view, fields: [this.fieldName], tiles, shown});
   }
 
   /** @param {import("./protocol.js").Message} message */
@@ -238,6 +237,7 @@ export class Session {
         if (message.scene !== null) this.#enter(message.scene);
         return this.#tell("scene");
       case "scene":
+        if (this.source.unsaid) this.#looks = "";
         this.#enter(message.scene);
         return this.#tell("scene");
       case "tiles":

@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Smaller is more urgent. CALL is somebody's cell waiting for its answer; PROBE and TURN are a moment's work that
-#: somebody's hand waits for. TILES may be much, and makes way for a running cell.
+#: Smaller is more urgent. CALL is somebody's cell waiting for its answer, PROBE a moment's work that somebody's hand
+#: waits for. TURN is more of it, and TILES may be much: both make way for a running cell, TURN half as far.
 CALL, PROBE, TURN, TILES = range(4)
 
 # Below this a pause costs more in wake-ups than it gives back to the cell that is running.
@@ -213,22 +213,28 @@ class Worker:
         if not ended:
             with self._changed:
                 heapq.heappush(self._queue, entry)
-        duty = 1.0 if job.priority < TILES else self._duty()
+        duty = self._duty_of(job.priority)
         if first:
             self._owed = 0.0 if duty >= 1.0 else self._owed + worked * (1.0 - duty) / duty
             if self._owed >= _SHORTEST_PAUSE:
-                self._rest(self._owed)
+                self._rest(self._owed, job.priority)
                 self._owed = 0.0
         return True
+
+    def _duty_of(self, priority: int) -> float:
+        if priority < TURN:
+            return 1.0
+        duty = self._duty()
+        return duty if priority > TURN else (1.0 + duty) / 2
 
     def _may_work(self, first: bool) -> bool:
         return bool(self._queue) and (first or self._queue[0][0] == CALL or self._duty() >= 1.0)
 
-    def _rest(self, seconds: float) -> None:
-        """Leave the processor to the running cell, unless something comes in that does not make way."""
+    def _rest(self, seconds: float, priority: int) -> None:
+        """Leave the processor to the running cell after work of this priority, unless something more urgent comes in."""
         end = time.perf_counter() + seconds
         with self._changed:
-            while not self._stopping and not (self._queue and self._queue[0][0] < TILES):
+            while not self._stopping and not (self._queue and self._queue[0][0] < priority):
                 left = end - time.perf_counter()
                 if left <= 0 or self._duty() >= 1.0:
                     return
