@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -374,18 +376,20 @@ def test_turning_back_finds_the_nodes_again() -> None:
     landscape = network()
     turned = landscape.turned(Turn(turn_u=10, offset=0.5))
     turned.grid(shape=(3, 3))
-    assert turned.turned(Turn()) is landscape
-    assert landscape.turned(Turn(turn_u=10, offset=0.5)) is turned
-    assert turned.evaluated == 9
+    assert turned.turned(Turn()).scene == landscape.scene
+    again = landscape.turned(Turn(turn_u=10, offset=0.5))
+    assert (again.scene, again.evaluated) == (turned.scene, 9)
 
 
 def test_turned_landscapes_are_forgotten_before_they_fill_the_memory() -> None:
     landscape = network()
     for degrees in range(1, 181):
         last = landscape.turned(Turn(turn_u=degrees))
+        last.evaluate(0.5, 0.5)
     assert len(landscape._family) == 64
-    assert landscape.turned(Turn(turn_u=180)) is last
-    assert landscape.turned(Turn()) is landscape
+    assert landscape.turned(Turn(turn_u=180)).evaluated == 1
+    assert landscape.turned(Turn(turn_u=1)).evaluated == 0
+    assert landscape.turned(Turn(turn_u=180)).turned(Turn()).scene == landscape.scene
 
 
 def test_a_renewed_landscape_is_that_of_the_model_as_it_is_now() -> None:
@@ -560,3 +564,17 @@ def test_extents_are_four_floats() -> None:
 def test_explore_takes_a_model_or_an_objective_but_not_both() -> None:
     with pytest.raises(TypeError, match="already has its loss and data. Pass it alone"):
         la.explore(network().objective, F.cross_entropy)
+
+
+def test_a_landscape_and_its_objective_are_gone_with_their_last_holder() -> None:
+    gc.collect()
+    gc.disable()  # by counting references alone: a cell that is run again and again must not pile up old maps
+    try:
+        landscape = network()
+        landscape.grid(shape=(3, 3))
+        landscape.turned(Turn(turn_v=30)).evaluate(0.5, 0.5)
+        gone = [weakref.ref(landscape), weakref.ref(landscape.objective)]
+        del landscape
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()

@@ -98,10 +98,9 @@ class Landscape:
             )
         self._title = title
         self._turn = Turn()
-        self._first = self
-        self._family: dict[Turn, Landscape] = {Turn(): self}
-        self._store = NodeStore(len(objective.fields))
-        self._evaluator = Evaluator(objective, plane, self._store)
+        self._evaluator = Evaluator(objective, plane, NodeStore(len(objective.fields)))
+        # Shared by all turns, by values that do not know their landscape: it is gone as soon as nobody holds it.
+        self._family: dict[Turn, Evaluator] = {Turn(): self._evaluator}
         self._scene: Scene | None = None
 
     @property
@@ -234,20 +233,28 @@ class Landscape:
 
     def turned(self, turn: Turn) -> Landscape:
         """The landscape on the plane turned by `turn`; one that was seen before still has its nodes."""
+        if turn == self._turn:
+            return self
         family = self._family
         if turn not in family:
-            other = Landscape(
-                self.objective,
-                self._first.plane.turned(self.objective, turn),
-                extent=self.home,
-                title=self._title,
-            )
-            other._turn, other._family, other._first = turn, family, self._first
-            family[turn] = other
+            self.plane  # noqa: B018 - says in words that a line has no turns
+            plane = self._first.turned(self.objective, turn)
+            family[turn] = Evaluator(self.objective, plane, NodeStore(len(self.objective.fields)))
             while len(family) > self._remembered:
                 del family[next(key for key in family if key not in (Turn(), turn))]
-        family[turn] = family.pop(turn)  # the newest last
-        return family[turn]
+        evaluator = family[turn] = family.pop(turn)  # the newest last
+        other = Landscape(self.objective, evaluator.plane, extent=self.home, title=self._title)
+        other._turn, other._family, other._evaluator = turn, family, evaluator
+        return other
+
+    @property
+    def _first(self) -> Any:
+        """The plane or line that all turns start from."""
+        return self._family[Turn()].plane
+
+    @property
+    def _store(self) -> NodeStore:
+        return self._evaluator.store
 
     @property
     def _remembered(self) -> int:
@@ -261,7 +268,7 @@ class Landscape:
         Raises ValueError when the model no longer exists.
         """
         objective = self.objective.renewed()
-        first = self._first.slice
+        first = self._first
         plane = first.renewed(objective) if isinstance(first, Plane) else first
         return self._on(objective, plane)
 
@@ -270,7 +277,7 @@ class Landscape:
 
         data: as for `Objective`. Raises as `Objective` does.
         """
-        return self._on(self.objective.on(data), self._first.slice)
+        return self._on(self.objective.on(data), self._first)
 
     def _on(self, objective: Objective, plane: Plane | Line) -> Landscape:
         fresh = Landscape(objective, plane, extent=self.home, title=self._title)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 
 from lossatlas import jobs
-from lossatlas.geometry import Slice
+from lossatlas.geometry import Line, Plane
 from lossatlas.objective import Objective
 from lossatlas.sampling.store import NodeStore, Point
 from lossatlas.sampling.strategies import Choice, Runner, choice_for
@@ -16,7 +16,7 @@ from lossatlas.sampling.strategies import Choice, Runner, choice_for
 class Evaluator:
     """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share."""
 
-    def __init__(self, objective: Objective, plane: Slice, store: NodeStore) -> None:
+    def __init__(self, objective: Objective, plane: Plane | Line, store: NodeStore) -> None:
         self.objective, self.plane, self.store = objective, plane, store
         self._runner: Runner | None = None
 

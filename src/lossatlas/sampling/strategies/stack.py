@@ -60,7 +60,7 @@ class Stack:
         named = dict(replica.module.named_parameters())
         if any(named[entry.name].dtype != objective.dtype for entry in objective.parameters):
             raise Unfit("its parameters are of several precisions")
-        self.objective, self.measure, self.decay = objective, replica.measure, replica.decay
+        self.dtype, self.measure, self.decay = objective.dtype, replica.measure, replica.decay
         if not _is_known(self.measure) and sum(b.size for b in batches) * objective.size < _OWN_LOSS_PAYS:
             raise Unfit(
                 "its loss or a metric is your own, and called node by node: too little is left to gain"
@@ -109,8 +109,8 @@ class _Chunk:
         padded = math.ceil(batch.size / _ALIGNED) * _ALIGNED
         inputs, met = {}, {}
         for index, value in enumerate(shared):
-            if value.dtype != stack.objective.dtype:
-                raise Unfit(f"it mixes {value.dtype} with {stack.objective.dtype}")
+            if value.dtype != stack.dtype:
+                raise Unfit(f"it mixes {value.dtype} with {stack.dtype}")
             inputs[Shared(index)] = value
         for step in program.steps:
             if isinstance(step, Apply):
@@ -165,7 +165,7 @@ class _StackOn:
         stack = self._stack
         first = self._first or (yield from self._prepare())
         at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
-        factors = at.to(self._plane.origin.device, stack.objective.dtype).t()[:, :, None, None]
+        factors = at.to(self._plane.origin.device, stack.dtype).t()[:, :, None, None]
         total, weights = np.zeros((len(points), len(stack.measure.fields))), 0.0
         with torch.inference_mode():
             formed = {entry: self._formed(entry, factors) for entry in self._entries}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
@@ -54,7 +55,8 @@ class OneByOne:
         replica: Callable[[], contextlib.AbstractContextManager[Replica]],
         identity: str,
     ) -> None:
-        self.objective, self.replica, self.identity = objective, replica, identity
+        # The objective keeps its strategy, so that a strategy which kept its objective would outlive all who use it.
+        self.objective, self.replica, self.identity = weakref.proxy(objective), replica, identity
 
     def on(self, plane: Slice) -> Runner:
         """The strategy on this plane or line."""
@@ -82,7 +84,8 @@ class _OneByOneOn:
 
 def plain(objective: Objective) -> OneByOne:
     """The user's model as it is, on the chunks that the objective holds."""
-    return OneByOne(objective, objective.replica, "flat buffer, one node at a time, one thread")
+    lender = weakref.proxy(objective)
+    return OneByOne(objective, lambda: lender.replica(), "flat buffer, one node at a time, one thread")
 
 
 class Pool:
@@ -111,6 +114,7 @@ def rearranged(
     """One node at a time, in chunks of `rows` samples, images and filters with their channels last if asked for."""
     parts = [part for batch in batches for part in (batch.chunks(rows) if rows else [batch])]
     chunks = [arranged(part, channels_last) for part in parts]
+    maker = weakref.proxy(objective)
     words = [
         "flat buffer",
         *(["channels last"] if channels_last else []),
@@ -118,7 +122,7 @@ def rearranged(
     ]
     return OneByOne(
         objective,
-        Pool(lambda: arranged_replica(objective, chunks, channels_last)).lend,
+        Pool(lambda: arranged_replica(maker, chunks, channels_last)).lend,
         ", ".join([*words, "one node at a time, one thread"]),
     )
 
