@@ -188,7 +188,7 @@ cnn = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), 
                     nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(512, 10))
 """
 
-# While a cell trains: wander and probe, one after the other, and note how long each answer took.
+# While a cell trains: wander, probe and turn, one hand's movement a second, and note how long each answer took.
 WANDER = """async (seconds) => {
     const w = document.querySelector(".lossatlas"), times = {probe: [], first: [], turn: []};
     const end = performance.now() + 1000 * seconds;
@@ -198,20 +198,25 @@ WANDER = """async (seconds) => {
         look();
     });
     const slider = w.querySelector('input[data-name="turn_v"]');
+    let next = performance.now();
+    const pace = () => new Promise((resolve) => setTimeout(resolve, Math.max(0, (next += 1000) - performance.now())));
     for (let i = 1; performance.now() < end; i++) {
         w.lossatlas.setView({center: [3 * i + 5 * Math.random(), 7], span: 2.9});
         times.first.push(await until(() => { const s = w.lossatlas.stats(); return s.levelAtCentre === s.level && s.nodesAtCentre >= 3; }));
+        await pace();
         const canvas = w.querySelector("canvas").getBoundingClientRect();
         const at = {clientX: canvas.x + canvas.width * Math.random(), clientY: canvas.y + 0.5 * canvas.height, bubbles: true, pointerType: "mouse"};
         w.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", at));
         times.probe.push(await until(() => w.innerText.includes("exact")) );
         w.querySelector("canvas").dispatchEvent(new PointerEvent("pointerleave", at));
+        await pace();
         const before = w.lossatlas.stats().hash;
         slider.dispatchEvent(new PointerEvent("pointerdown", {bubbles: true}));
         slider.value = (7 * i) % 180;
         slider.dispatchEvent(new Event("input", {bubbles: true}));
         times.turn.push(await until(() => w.lossatlas.stats().hash !== before));
         slider.dispatchEvent(new PointerEvent("pointerup", {bubbles: true}));
+        await pace();
     }
     return times;
 }"""

@@ -14,7 +14,7 @@ import {cover, isComplete, TileStore} from "./tiles.js";
  * @typedef {import("./protocol.js").Wanted} Wanted
  * @typedef {import("./tiles.js").Scale} Scale
  * @typedef {import("./source/comm.js").Request} Request
- * @typedef {Omit<Request, "fields">} ViewRequest
+ * @typedef {Omit<Request, "fields"> & {waits: boolean}} ViewRequest  waits: it still shows the plane before
  * @typedef {{
  *   request(): ViewRequest | null, homeInSight(): {rect: readonly number[], level: number} | null, onChange(what: Change): void
  * }} SessionView  request: null while hidden; homeInSight: what the home view shows, with what its frame has room for beside it
@@ -28,6 +28,8 @@ const DOMAIN_SLACK = 0.08;
 /** Another plane of the same landscape keeps the domain, unless its values leave it by this share. */
 const FAMILY_SLACK = 0.6;
 const SAVE_EVERY = 33;
+/** After so many ms a plane whose first pass has not come, since its view was not known when it was made, is asked for it. */
+const PATIENCE = 150;
 
 /** @param {Position} at */
 const placeOf = ({turn_u, turn_v, offset}) => `${turn_u}/${turn_v}/${offset}`;
@@ -58,6 +60,7 @@ export class Session {
   #auto = "linear";
   /** Where the views looked when it was last said. */
   #looks = "";
+  #enteredAt = 0;
   /** The scene of which not every tile can be had. @type {string | null} */
   #holed = null;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -225,7 +228,8 @@ export class Session {
     const shown = merged(requests.map((request) => request.shown));
     // With a slider in the hand each new plane comes with its first pass where we look, unasked: only that has to be said.
     const looks = requests.map(({view}) => [...view.center, view.span, view.width, view.height]).join();
-    if (this.dragging && looks === this.#looks) return;
+    const late = performance.now() - this.#enteredAt > PATIENCE && requests.some((request) => request.waits);
+    if (this.dragging && looks === this.#looks && !late) return;
     this.#looks = looks;
     this.source.want({view: first.view, fields: [this.fieldName], tiles, shown});
   }
@@ -237,7 +241,8 @@ export class Session {
         if (message.scene !== null) this.#enter(message.scene);
         return this.#tell("scene");
       case "scene":
-        if (this.source.unsaid) this.#looks = "";
+        this.#enteredAt = performance.now();
+        if (this.dragging) setTimeout(() => this.wantsChanged(), PATIENCE + 1);
         this.#enter(message.scene);
         return this.#tell("scene");
       case "tiles":

@@ -19,7 +19,8 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 #: Smaller is more urgent. CALL is somebody's cell waiting for its answer, PROBE a moment's work that somebody's hand
-#: waits for. TURN is more of it, and TILES may be much: both make way for a running cell, TURN half as far.
+#: waits for. TURN is more of it, and TILES may be much: both make way for a running cell, TURN half as
+#: far.
 CALL, PROBE, TURN, TILES = range(4)
 
 # Below this a pause costs more in wake-ups than it gives back to the cell that is running.
@@ -225,7 +226,7 @@ class Worker:
         if priority < TURN:
             return 1.0
         duty = self._duty()
-        return duty if priority > TURN else (1.0 + duty) / 2
+        return duty if priority > TURN else min(1.0, 2 * duty)
 
     def _may_work(self, first: bool) -> bool:
         return bool(self._queue) and (first or self._queue[0][0] == CALL or self._duty() >= 1.0)

@@ -210,7 +210,8 @@ export class MapPane {
     if (!this.visible || subject === null || this.session.scene === null) return null;
     const {center, span, width, height} = subject.viewport;
     const {tiles, shown} = this.#plan.wants(subject, this.session.scene.z);
-    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, shown};
+    const waits = this.subject !== null && this.subject.hash !== subject.hash;
+    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, shown, waits};
   }
 
   /** The colours span what is in sight. */

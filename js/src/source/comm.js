@@ -117,11 +117,6 @@ export class CommSource {
     return this.#closed;
   }
 
-  /** Whether a list waited to be said, and is lost when another plane comes in between. */
-  get unsaid() {
-    return this.#timer !== null;
-  }
-
   counts() {
     return {sent: this.#sent, received: this.#received, credit: this.#credit, latency: median(this.#latencies)};
   }

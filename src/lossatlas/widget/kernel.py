@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# A quarter of the time: on two cores a training cell then keeps 75 to 82 % of its speed (measured; the design, 6).
+# A quarter of the time, and half while the plane is turned: on two cores a training cell then keeps 75 to 82 % of its
+# speed (the design, 6), beside what the page's own drawing takes.
 _DUTY_WHILE_BUSY = 0.25
 
 # A cell that is over in a moment need not be made way for.

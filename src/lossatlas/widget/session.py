@@ -205,11 +205,12 @@ class Session:
                     return
             try:
                 landscape = order()
-                with self._lock:
-                    view = self._agenda.in_view() or home_tiles(landscape.home, level_of(landscape.home))
-                for address in view:
-                    if landscape.known(address) is None:
+                view = self._in_view(landscape)
+                # Somebody may have moved on meanwhile: what they look at when the plane is shown is what they wait for.
+                while unknown := [address for address in view if landscape.known(address) is None]:
+                    for address in unknown:
                         yield from landscape.work(landscape.missing(address)[0][1])
+                    view = self._in_view(landscape)
             except Exception as error:  # the sliders must go on moving the plane
                 self._post(protocol.error(_code(error), str(error)))
                 continue
@@ -223,6 +224,10 @@ class Session:
                     self._announce(address)
             self._wake()
             yield
+
+    def _in_view(self, landscape: Landscape) -> list[TileAddress]:
+        with self._lock:
+            return self._agenda.in_view() or home_tiles(landscape.home, level_of(landscape.home))
 
     def _tiles(self) -> Generator[None, None, None]:
         """Evaluate what is wanted, piece by piece, until nothing is."""
