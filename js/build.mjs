@@ -46,6 +46,26 @@ function staleness() {
   return null;
 }
 
+/** The shaders without their comments and their layout, which no compiler needs. */
+const shaders = {
+  name: "shaders",
+  setup(build) {
+    build.onLoad({filter: /render[/\\]program\.js$/}, ({path}) => {
+      const [head, ...sources] = readFileSync(path, "utf8").split("`#version 300 es\n");
+      const short = sources.map((source) => {
+        const end = source.indexOf("`;");
+        const body = source
+          .slice(0, end)
+          .replace(/\/\/.*/g, "")
+          .replace(/\s+/g, " ")
+          .replace(/ ?([-+*/=<>(){},;?:&|[\]]+) ?/g, "$1");
+        return `${body}${source.slice(end)}`;
+      });
+      return {contents: [head, ...short].join("`#version 300 es\n"), loader: "js"};
+    });
+  },
+};
+
 async function build() {
   // Loaded here so that --check runs before npm has installed anything.
   const esbuild = await import("esbuild");
@@ -60,6 +80,7 @@ async function build() {
     charset: "utf8",
     legalComments: "none",
     banner: {js: banner()},
+    plugins: [shaders],
     logLevel: "warning",
   });
   await esbuild.build({

@@ -121,3 +121,16 @@ def test_nothing_of_an_old_scene_leaves(clock):
     box.put(item(), 0)
     box.clear()
     assert box.due_in is None
+
+
+def test_while_a_cell_runs_finer_passes_are_collected_and_first_ones_are_not(clock):
+    box = Outbox(slowed=lambda: True)
+    box.put(item(0), 0)
+    assert box.due_in == 0.0
+    box.take(1)
+    box.put(item(0, nodes=5), 0)
+    clock.now += 0.04
+    assert box.due_in > 0.9
+    box.put(item(1), 0)  # new ground, which somebody waits for
+    assert box.due_in == 0.0
+    assert len(box.take(1)[0]["head"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lossatlas.geometry import TileAddress
@@ -12,6 +13,10 @@ from lossatlas.widget.protocol import Bases, Message, Want, tiles
 #: At most so many tiles, and at least so many seconds between two messages: the server limits messages, not bytes.
 MOST_PER_MESSAGE = 64
 INTERVAL = 0.033
+
+# While a cell runs, finer passes of what a page shows already are collected for so long: each message is drawn, over
+# several frames, and drawing takes as much of two cores as evaluating.
+_SLOW_INTERVAL = 1.0
 
 # A message not acknowledged for so long, in seconds, counts as lost; nothing is sent again sooner.
 _LOST = 2.0
@@ -28,10 +33,11 @@ class _Sent:
 
 
 class Outbox:
-    """Tiles on their way to the pages of one comm; every page receives every message."""
+    """Tiles on their way to the pages of one comm; every page receives every message. slowed: whether a cell runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, slowed: Callable[[], bool] = lambda: False) -> None:
         self.n = 0
+        self._slowed = slowed
         self._waiting: dict[Key, Pass] = {}
         self._sent: dict[Key, _Sent] = {}
         self._under_way: dict[int, tuple[int, float]] = {}  # message number -> tiles in it, time
@@ -86,7 +92,9 @@ class Outbox:
             return None
         if not self._room():
             return _LOST / 4  # looked at again at the next want, or when what is under way counts as lost
-        return max(0.0, self._last + INTERVAL - time.monotonic())
+        finer = all(key in self._sent for key in self._waiting)
+        interval = _SLOW_INTERVAL if finer and self._slowed() else INTERVAL
+        return max(0.0, self._last + interval - time.monotonic())
 
     def take(self, epoch: int) -> Message:
         """The next message of tiles, the coarsest first."""

@@ -47,7 +47,7 @@ class Session:
         self._send, self._slowed, self._on_close = send, slowed, on_close
         self._lock = threading.RLock()
         self._agenda = Agenda(landscape)
-        self._outbox = Outbox()
+        self._outbox = Outbox(slowed)
         self._messages: list[Message] = []
         self._turning: Callable[[], Landscape] | None = None
         self._jobs: dict[int, jobs.Job[None]] = {}
