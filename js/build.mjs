@@ -46,7 +46,7 @@ function staleness() {
   return null;
 }
 
-/** The shaders without their comments and their layout, which no compiler needs. */
+/** The shaders without their comments and their layout, which no compiler needs. @type {import("esbuild").Plugin} */
 const shaders = {
   name: "shaders",
   setup(build) {
