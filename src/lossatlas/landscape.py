@@ -14,9 +14,9 @@ from lossatlas import jobs
 from lossatlas.geometry import (
     CELLS,
     HOME,
-    TURNS,
     Extent,
     Line,
+    NamedDirections,
     Plane,
     TileAddress,
     Turn,
@@ -51,6 +51,7 @@ class Scene:
     dtype: str
     samples: int
     turns: tuple[str, str, str]  # what u, v turn towards and the plane moves along
+    directions: tuple[str, ...]  # what they may be mixed from
     at: Turn
     notes: tuple[str, ...]
 
@@ -101,6 +102,7 @@ class Landscape:
         self._evaluator = Evaluator(objective, plane, NodeStore(len(objective.fields)))
         # Shared by all turns, by values that do not know their landscape: it is gone as soon as nobody holds it.
         self._family: dict[Turn, Evaluator] = {Turn(): self._evaluator}
+        self._directions: NamedDirections | None = None
         self._scene: Scene | None = None
 
     @property
@@ -238,14 +240,26 @@ class Landscape:
         family = self._family
         if turn not in family:
             self.plane  # noqa: B018 - says in words that a line has no turns
-            plane = self._first.turned(self.objective, turn)
+            plane = self._first.turned(self.objective, turn, self.directions)
             family[turn] = Evaluator(self.objective, plane, NodeStore(len(self.objective.fields)))
             while len(family) > self._remembered:
                 del family[next(key for key in family if key not in (Turn(), turn))]
         evaluator = family[turn] = family.pop(turn)  # the newest last
         other = Landscape(self.objective, evaluator.plane, extent=self.home, title=self._title)
         other._turn, other._family, other._evaluator = turn, family, evaluator
+        other._directions = self._directions
         return other
+
+    @property
+    def directions(self) -> NamedDirections:
+        """The directions that u and v can be mixed from, by name; `directions.add(name, vector)` puts in yours.
+
+        Raises TypeError when this is the landscape of a line.
+        """
+        if self._directions is None:
+            self.plane  # noqa: B018 - says in words that a line has no turns
+            self._directions = NamedDirections(self.objective, self._first)
+        return self._directions
 
     @property
     def _first(self) -> Any:
@@ -281,6 +295,8 @@ class Landscape:
 
     def _on(self, objective: Objective, plane: Plane | Line) -> Landscape:
         fresh = Landscape(objective, plane, extent=self.home, title=self._title)
+        for name, direction in (self._directions.added if self._directions is not None else {}).items():
+            fresh.directions.add(name, direction)
         return fresh.turned(self._turn) if self._turn != Turn() else fresh
 
     def caption(self, others: Mapping[str, Any] | None = None) -> str:
@@ -378,7 +394,8 @@ class Landscape:
             levels=self.levels,
             dtype=str(objective.dtype).removeprefix("torch."),
             samples=objective.samples,
-            turns=TURNS,
+            turns=self._turn.towards,
+            directions=self.directions.names if isinstance(plane, Plane) else (),
             at=self._turn,
             notes=objective.notes,
         )

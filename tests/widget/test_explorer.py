@@ -105,12 +105,97 @@ def test_a_turned_trait_turns_the_plane(explorer):
 def test_the_panel_is_the_same_sliders_linked_both_ways(explorer):
     panel = explorer.panel
     assert panel is explorer.panel
-    turn_u, turn_v, offset = panel.children
+    turn_u, turn_v, offset, *choices = panel.children
     turn_u.value = 12
     offset.value = 0.5
     explorer.turn_v = -7
     assert (explorer.turn_u, explorer.offset, turn_v.value) == (12, 0.5, -7)
     assert turn_u.description == "turn u towards random 3"
+    assert [choice.description for choice in choices] == ["u from", "u to", "v from", "v to", "offset along"]
+    choices[1].value = "gradient"
+    assert explorer.u_to == "gradient"
+
+
+# The mixing: what is turned towards what, and the planes that were seen.
+
+
+def shown(explorer, **at):
+    """Wait until the plane of this position is shown."""
+    limit = threading.Event()
+    for _ in range(300):
+        here = explorer.landscape.scene.at
+        if all(getattr(here, name) == value for name, value in at.items()):
+            return explorer.landscape
+        limit.wait(0.02)
+    raise AssertionError(f"{at} is not shown, but {explorer.landscape.scene.at}")
+
+
+def test_u_and_v_are_mixed_from_named_directions(explorer):
+    first = explorer.landscape
+    explorer.set_trait("u_to", "gradient")
+    explorer.turn_u = 90
+    plane = shown(explorer, turn_u=90, u_to="gradient").plane
+    gradient = first.objective.gradient(first.objective.theta)
+    assert float(torch.cosine_similarity(plane.u, gradient, dim=0)) == pytest.approx(1, abs=1e-5)
+    assert explorer.landscape.scene.turns[0] == "gradient"
+
+
+def test_a_direction_of_ones_own_is_added_by_name(explorer):
+    mine = torch.arange(1.0, explorer.landscape.objective.size + 1, dtype=explorer.landscape.objective.dtype)
+    explorer.landscape.directions.add("mine", mine)
+    explorer.v_from = "mine"
+    plane = shown(explorer, v_from="mine").plane
+    assert torch.equal(plane.v, mine)
+    assert plane.names[1] == "mine"
+
+
+def test_an_unknown_direction_is_named_with_those_there_are(explorer):
+    with pytest.raises(
+        traitlets.TraitError, match="u_to: There is no direction 'up'. There are: u, v, random 1"
+    ):
+        explorer.u_to = "up"
+    assert explorer.u_to == ""
+
+
+def test_back_and_forward_go_along_the_planes_and_evaluate_nothing_anew(explorer, monkeypatch):
+    monkeypatch.setattr("lossatlas.widget.history._PASSED", 0.0)
+    explorer.turn_u = 40
+    explorer.u_to = "gradient"
+    shown(explorer, turn_u=40, u_to="gradient")
+    assert explorer.around == {"back": 2, "forward": 0}
+    explorer.back()
+    before = shown(explorer, turn_u=40, u_to="").evaluated
+    explorer.back()
+    assert explorer.turn_u == 0
+    shown(explorer, turn_u=0)
+    explorer.forward()
+    assert shown(explorer, turn_u=40, u_to="").evaluated >= before
+    explorer.forward()
+    with pytest.raises(ValueError, match="This is the newest plane"):
+        explorer.forward()
+    assert explorer.around == {"back": 2, "forward": 0}
+
+
+def test_a_bookmark_brings_all_controls_back(explorer):
+    explorer.turn_v, explorer.offset, explorer.offset_along = -30, 0.5, "gradient"
+    explorer.bookmark("down the valley")
+    explorer.turn_v, explorer.offset, explorer.offset_along = 0, 0.0, ""
+    explorer.go("down the valley")
+    assert (explorer.turn_v, explorer.offset, explorer.offset_along) == (-30, 0.5, "gradient")
+    with pytest.raises(ValueError, match="There is no bookmark 'home'. There are: 'down the valley'"):
+        explorer.go("home")
+    with pytest.raises(TypeError, match="Pass what the bookmark is to be called"):
+        explorer.bookmark("")
+
+
+def test_a_drag_is_one_step_of_the_history(explorer):
+    for degrees in range(1, 20):
+        explorer.turn_u = degrees
+    assert explorer.around == {"back": 1, "forward": 0}
+    explorer.back()
+    assert explorer.turn_u == 0
+    with pytest.raises(ValueError, match="This is the first plane"):
+        explorer.back()
 
 
 def test_a_closed_explorer_says_so():

@@ -26,6 +26,7 @@ SCENE = Scene(
     dtype="float32",
     samples=1797,
     turns=("random 3", "random 4", "random 5"),
+    directions=("random 1", "random 2", "random 3", "gradient"),
     at=Turn(24, 0, 0.0),
     notes=("evaluation mode",),
 )
@@ -47,6 +48,8 @@ def head(name: str) -> dict:
         ("pause", Command("c1f09", "pause")),
         ("resume", Command("c1f09", "resume")),
         ("refresh", Command("c1f09", "refresh")),
+        ("back", Command("c1f09", "back")),
+        ("forward", Command("c1f09", "forward")),
         ("bye", Command("c1f09", "bye", removed=True)),
     ],
 )

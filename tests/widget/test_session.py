@@ -182,7 +182,7 @@ def test_a_turn_sends_the_new_plane_with_its_first_pass_unasked(page, opened):
     session.turn(Turn(24, 0, 0.0))
     scene = page.wait_for(lambda: page.heads("scene"), "the scene")[0]
     assert scene["epoch"] == 2
-    assert scene["scene"]["at"] == {"turn_u": 24, "turn_v": 0, "offset": 0.0}
+    assert Turn(**scene["scene"]["at"]) == Turn(24, 0, 0.0)
     page.wait_for(lambda: set(HOME) <= set(page.tiles(epoch=2)), "the first pass of the new plane")
     truth = surface.turned(Turn(24, 0, 0.0)).evaluate(0.5, 0.5)
     head, values = page.tiles(epoch=2)[0, 0, 0]

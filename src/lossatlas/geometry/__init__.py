@@ -3,22 +3,25 @@
 from lossatlas.geometry.caption import caption_of
 from lossatlas.geometry.directions import Direction, filter_normalize, random_direction, turn
 from lossatlas.geometry.line import Line
+from lossatlas.geometry.named import NamedDirections
 from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.principal import random_walk_shares
 from lossatlas.geometry.scaling import Scaling
 from lossatlas.geometry.slice import HOME, Extent, Slice
 from lossatlas.geometry.tiles import CELLS, PASSES, TileAddress, home_tiles, level_of
 from lossatlas.geometry.trajectory import Trajectory
-from lossatlas.geometry.turning import TURNS, Turn
+from lossatlas.geometry.turning import CHOICES, TURNS, Turn
 
 __all__ = [
     "CELLS",
+    "CHOICES",
     "HOME",
     "PASSES",
     "TURNS",
     "Direction",
     "Extent",
     "Line",
+    "NamedDirections",
     "Plane",
     "Scaling",
     "Slice",

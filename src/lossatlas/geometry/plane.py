@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from lossatlas.geometry.principal import components_of
 from lossatlas.geometry.scaling import By, Names, Scaling
 from lossatlas.geometry.slice import HOME, Extent, Point, around
 from lossatlas.geometry.trajectory import Trajectory
-from lossatlas.geometry.turning import TURNS, Turn
+from lossatlas.geometry.turning import CHOICES, TURNS, Turn
 from lossatlas.geometry.vectors import (
     check_alike,
     check_objective,
@@ -43,6 +43,9 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
+
+if TYPE_CHECKING:
+    from lossatlas.geometry.named import NamedDirections
 
 # Below this sine of their angle two float32 directions cannot be told from parallel ones.
 _PARALLEL = 1e-6
@@ -337,52 +340,73 @@ class Plane:
         """The angle between u and v in degrees."""
         return math.degrees(math.acos(cosine(self.u, self.v)))
 
-    def turned(self, objective: Objective, turn_by: Turn) -> Plane:
-        """The plane with u, v turned towards, and the origin moved along, three further random directions.
+    def turned(self, objective: Objective, turn_by: Turn, named: NamedDirections | None = None) -> Plane:
+        """The plane with u, v turned towards, and the origin moved along, other directions.
 
         u′ = cos φ · u + sin φ · w, with the norms of θ restored for scaled directions; else w first gets the length
-        of the direction that is turned. A pure function of the positions: it never accumulates.
+        of the direction that is turned. A pure function of the positions: it never accumulates. named: the directions
+        that turn_by may name, needed when it does. Raises ValueError for a name that it does not hold, and when the
+        two directions that come out are zero or parallel.
         """
-        if turn_by == Turn():
+        if not turn_by.moves:
             return self
         seed = int((self.recipe or {}).get("seed", 0))
-        scaling = self.scaling or FILTERS
-        towards = random_directions(
-            objective.parameters, objective.theta, seed=seed, indices=(2, 3, 4), scaling=scaling
-        )
-        u = self._turned(objective, self.u, towards[0], turn_by.turn_u)
-        v = self._turned(objective, self.v, towards[1], turn_by.turn_v)
-        origin = self.origin + turn_by.offset * towards[2]
         recipe = {"kind": "turned", "of": self.recipe or {"kind": "own", "hash": self.hash}, "seed": seed,
                   "turn_u": turn_by.turn_u, "turn_v": turn_by.turn_v, "offset": turn_by.offset}  # fmt: skip
+        scaling = self.scaling or FILTERS
+        chosen = {name: getattr(turn_by, name) for name in CHOICES if getattr(turn_by, name)}
+        if chosen and named is None:
+            raise ValueError(
+                f"{', '.join(chosen.values())}: names need the directions that they stand for. Pass named=."
+            )
+        found = {name: named[name] for name in chosen.values()} if named is not None else {}
+        if chosen:
+            recipe["chosen"] = {choice: [name, dict(found[name].recipe)] for choice, name in chosen.items()}
+        usual = [index for index, name in enumerate(turn_by.towards) if name not in found]
+        drawn = random_directions(
+            objective.parameters,
+            objective.theta,
+            seed=seed,
+            indices=[2 + index for index in usual],
+            scaling=scaling,
+        )
+        others = [
+            Direction(vector, TURNS[index], {}, "", scaling)
+            for index, vector in zip(usual, drawn, strict=True)
+        ]
+        towards = [found[name] if name in found else others.pop(0) for name in turn_by.towards]
+        axes = [
+            found[choice] if choice else Direction(vector, name, {}, about, self.scaling)
+            for choice, vector, name, about in zip(
+                (turn_by.u_from, turn_by.v_from), self.directions, self.names, self.about, strict=True
+            )
+        ]
         angles = (turn_by.turn_u, turn_by.turn_v)
+        u, v = (
+            _turned(objective, axis, to, degrees)
+            for axis, to, degrees in zip(axes, towards, angles, strict=False)
+        )
         names, about = (
             tuple(
-                word if not angle else f"{word}, {angle}° towards {other}".replace("-", "−")
-                for word, angle, other in zip(words, angles, TURNS, strict=False)
+                word if not angle else f"{word}, {angle}° towards {other.name}".replace("-", "−")
+                for word, angle, other in zip(words, angles, towards, strict=False)
             )
-            for words in (self.names, self.about)
+            for words in ([axis.name for axis in axes], [axis.about for axis in axes])
         )
         return Plane(
-            origin,
-            u,
-            v,
-            (names[0], names[1]),
-            recipe,
-            (about[0], about[1]),
-            self.scaling,
-            self.home,
-            _owned=True,
-        )
+            self.origin + turn_by.offset * towards[2].vector, u, v, (names[0], names[1]), recipe, (about[0], about[1]),
+            self.scaling, self.home, _owned=True,
+        )  # fmt: skip
 
-    def _turned(self, objective: Objective, direction: Tensor, towards: Tensor, degrees: int) -> Tensor:
-        if not degrees:
-            return direction
-        if self.scaling is not None:
-            turned = turn(direction, towards, degrees)
-            return self.scaling.apply(turned, objective.theta, objective.parameters)
-        scale = norm(direction) / (norm(towards) or 1.0)
-        return turn(direction, scale * towards, degrees)
+
+def _turned(objective: Objective, axis: Direction, towards: Direction, degrees: int) -> Tensor:
+    if not degrees:
+        return axis.vector
+    if axis.scaling is not None and axis.scaling == towards.scaling:
+        turned = turn(axis.vector, towards.vector, degrees)
+        return axis.scaling.apply(turned, objective.theta, objective.parameters)
+    scale = norm(axis.vector) / (norm(towards.vector) or 1.0)
+    return turn(axis.vector, scale * towards.vector, degrees)
 
 
 def _made(objective: Objective, recipe: Mapping[str, Any], vector: Tensor) -> Direction | None:

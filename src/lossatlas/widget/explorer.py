@@ -6,7 +6,7 @@ import base64
 import contextvars
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import ipywidgets
 import traitlets
 
 from lossatlas import jobs
-from lossatlas.geometry import Turn
+from lossatlas.geometry import CHOICES, NamedDirections, Turn
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
+from lossatlas.widget.history import History
 from lossatlas.widget.picture import home_png
 from lossatlas.widget.protocol import Head, scene_head
 from lossatlas.widget.session import Session
@@ -29,6 +30,9 @@ _PICTURE_SECONDS = 1.0
 
 _OFFSET_STEPS = 128
 
+# What decides the plane: a position of all these is a bookmark, and a place in the history.
+_CONTROLS = ("turn_u", "turn_v", "offset", *CHOICES)
+
 jobs.slow_down(kernel.duty)
 
 
@@ -36,7 +40,8 @@ class Explorer(anywidget.AnyWidget):
     """A zoomable map of a landscape; display it, or make it the last line of a cell.
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
-    steps of 1/128; theme: "auto", "light" or "dark"; renderer: "auto", "webgl2" or "cpu"; scale: "auto", "linear" or
+    steps of 1/128; u_from, u_to, v_from, v_to, offset_along: what is turned towards what, by the names in
+    `landscape.directions`, "" for the usual; bookmarks: positions of these controls by name; theme: "auto", "light" or "dark"; renderer: "auto", "webgl2" or "cpu"; scale: "auto", "linear" or
     "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
     """
 
@@ -48,6 +53,13 @@ class Explorer(anywidget.AnyWidget):
     turn_u = traitlets.Int(0, help="How far u is turned, in degrees.").tag(sync=True)
     turn_v = traitlets.Int(0, help="How far v is turned, in degrees.").tag(sync=True)
     offset = traitlets.Float(0.0, help="How far the plane is moved.").tag(sync=True)
+    u_from = traitlets.Unicode("", help="The direction that u turns from.").tag(sync=True)
+    u_to = traitlets.Unicode("", help="The direction that u turns towards.").tag(sync=True)
+    v_from = traitlets.Unicode("", help="The direction that v turns from.").tag(sync=True)
+    v_to = traitlets.Unicode("", help="The direction that v turns towards.").tag(sync=True)
+    offset_along = traitlets.Unicode("", help="The direction that the plane moves along.").tag(sync=True)
+    bookmarks = traitlets.Dict(help="Positions of these controls, by name.").tag(sync=True)
+    around = traitlets.Dict(help="How many planes there are to go back and forward to.").tag(sync=True)
     field = traitlets.Unicode("loss", help="The field that is drawn.").tag(sync=True)
     scale = traitlets.Enum(["auto", "linear", "log"], "auto").tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
@@ -57,20 +69,28 @@ class Explorer(anywidget.AnyWidget):
     # On the class, since a widget closes itself even when it could not be made.
     _session: Session | None = None
     _panel: ipywidgets.VBox | None = None
+    _names: NamedDirections | None = None  # until there is a session
+    _history: History
 
     def __init__(self, landscape: Landscape, **traits: Any) -> None:
         if not isinstance(landscape, Landscape):
             raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
         home = landscape.home
         start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
+        self._names = landscape.directions
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
+        self._history = History(self._position)
+        self.around = self._history.around
         self._context = contextvars.copy_context()
         kernel.answer_where_asked(self.comm)
-        self._session = Session(landscape, self._publish, slowed=kernel.busy, on_close=self.close)
+        self._session = Session(
+            landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step
+        )
         self.on_msg(_weakly(self._on_message))
-        self.observe(self._on_turn, ["turn_u", "turn_v", "offset"])
-        if Turn(self.turn_u, self.turn_v, self.offset) != Turn():
+        self.observe(self._on_turn, list(_CONTROLS))
+        if Turn(**self._position).moves:
             self._on_turn(None)
+        self._names = None
         _open(self)
 
     @property
@@ -86,6 +106,29 @@ class Explorer(anywidget.AnyWidget):
 
             self._panel = make_panel(self)
         return self._panel
+
+    def back(self) -> None:
+        """Show the plane before this one again. Raises ValueError when this is the first."""
+        if not self._step(-1):
+            raise ValueError("This is the first plane that this map showed. There is nothing to go back to.")
+
+    def forward(self) -> None:
+        """Undo `back`. Raises ValueError when this is the last."""
+        if not self._step(1):
+            raise ValueError("This is the newest plane that this map showed. There is nothing to go on to.")
+
+    def bookmark(self, name: str) -> None:
+        """Keep where the controls stand under a name, in place of what it stood for. Raises TypeError for no name."""
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"name is {name!r}. Pass what the bookmark is to be called.")
+        self.bookmarks = {**self.bookmarks, name: self._position}
+
+    def go(self, name: str) -> None:
+        """Put the controls where a bookmark has them. Raises ValueError for a name that there is not."""
+        if name not in self.bookmarks:
+            known = ", ".join(map(repr, self.bookmarks)) or "none yet"
+            raise ValueError(f"There is no bookmark {name!r}. There are: {known}.")
+        self._put(self.bookmarks[name])
 
     def refresh(self) -> None:
         """Map the model as it is now, on the same plane recipe. Raises ValueError when the map is closed."""
@@ -132,9 +175,28 @@ class Explorer(anywidget.AnyWidget):
             if scene.hash != self.scene.get("hash"):
                 self.scene = scene_head(scene)
 
+    @property
+    def _position(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _CONTROLS}
+
+    def _put(self, position: Mapping[str, Any]) -> None:
+        with self.hold_sync(), self.hold_trait_notifications():
+            for name in _CONTROLS:
+                setattr(self, name, position.get(name, self.trait_defaults(name)))
+
+    def _step(self, count: int) -> bool:
+        position = self._history.step(count)
+        if position is None:
+            return False
+        self._put(position)
+        self.around = self._history.around
+        return True
+
     def _on_turn(self, _change: Any) -> None:
         if self._session is not None:
-            self._session.turn(Turn(self.turn_u, self.turn_v, self.offset))
+            self._history.visit(self._position)
+            self.around = self._history.around
+            self._session.turn(Turn(**self._position))
 
     def _publish(self, head: Head, buffers: list[bytes]) -> None:
         # In the context of the page's last message, so that the kernel knows which shell it came by. In a copy: a
@@ -148,6 +210,16 @@ class Explorer(anywidget.AnyWidget):
                 f"{proposal['trait'].name} is {proposal['value']}. Pass whole degrees from −180 to 180."
             )
         return int(proposal["value"])
+
+    @traitlets.validate(*CHOICES)
+    def _known_direction(self, proposal: Any) -> str:
+        names = self._session.landscape.directions if self._session is not None else self._names
+        if proposal["value"] and names is not None:
+            try:
+                names.check(proposal["value"])
+            except ValueError as error:
+                raise traitlets.TraitError(f"{proposal['trait'].name}: {error}") from None
+        return str(proposal["value"])
 
     @traitlets.validate("offset")
     def _whole_steps(self, proposal: Any) -> float:

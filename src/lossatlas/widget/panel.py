@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def make_panel(explorer: Explorer) -> ipywidgets.VBox:
-    """A box with the sliders turn u, turn v and offset, each linked to the explorer's trait both ways."""
+    """The sliders turn u, turn v and offset, and below them what they turn between, linked to the traits both ways."""
     names = explorer.scene["turns"]
     sliders = {
         "turn_u": _slider(ipywidgets.IntSlider, f"turn u towards {names['u']}", -180, 180, 1),
@@ -23,7 +23,23 @@ def make_panel(explorer: Explorer) -> ipywidgets.VBox:
     }
     for trait, slider in sliders.items():
         traitlets.link((explorer, trait), (slider, "value"))
-    box = ipywidgets.VBox(list(sliders.values()))
+    own = [axis["name"] for axis in explorer.scene["axes"]]
+    usual = {
+        "u_from": own[0],
+        "u_to": names["u"],
+        "v_from": own[1],
+        "v_to": names["v"],
+        "offset_along": names["offset"],
+    }
+    choices = []
+    for trait, name in usual.items():
+        options = [(f"{name} (usual)", ""), *((other, other) for other in explorer.scene["directions"])]
+        choice = ipywidgets.Dropdown(
+            description=trait.replace("_", " "), options=options, value=getattr(explorer, trait)
+        )
+        traitlets.link((explorer, trait), (choice, "value"))
+        choices.append(choice)
+    box = ipywidgets.VBox([*sliders.values(), *choices])
     for widget in _parts(box):
         kernel.answer_where_asked(widget.comm)
     return box

@@ -5,6 +5,7 @@ Examples of every message stand in tests/fixtures/protocol/, which both language
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Command:
-    """pause, resume, refresh or bye."""
+    """pause, resume, refresh, back, forward or bye."""
 
     client: str
     kind: str
@@ -134,9 +135,11 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "probe":
             req = _integer(message, "req")
             return Probe(client, req, _integer(message, "epoch"), _pair(message.get("at"), "probe.at"))
-        case "pause" | "resume" | "refresh" | "bye":
+        case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
-    raise BadRequest(f"k is {_show(kind)}. Send hello, want, probe, pause, resume, refresh or bye.")
+    raise BadRequest(
+        f"k is {_show(kind)}. Send hello, want, probe, pause, resume, refresh, back, forward or bye."
+    )
 
 
 def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
@@ -204,7 +207,8 @@ def scene_head(scene: Scene) -> Head:
         "dtype": scene.dtype,
         "samples": scene.samples,
         "turns": dict(zip(("u", "v", "offset"), scene.turns, strict=True)),
-        "at": {"turn_u": scene.at.turn_u, "turn_v": scene.at.turn_v, "offset": scene.at.offset},
+        "directions": list(scene.directions),
+        "at": dataclasses.asdict(scene.at),
         "notes": list(scene.notes),
     }
 

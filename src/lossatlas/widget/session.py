@@ -43,8 +43,9 @@ class Session:
         *,
         slowed: Callable[[], bool] = lambda: False,
         on_close: Callable[[], None] = lambda: None,
+        on_step: Callable[[int], object] = lambda count: None,
     ) -> None:
-        self._send, self._slowed, self._on_close = send, slowed, on_close
+        self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
         self._lock = threading.RLock()
         self._agenda = Agenda(landscape)
         self._outbox = Outbox(slowed)
@@ -155,6 +156,8 @@ class Session:
                     self._on_close()
             case Command(kind="refresh"):
                 self.refresh()
+            case Command(kind="back" | "forward"):
+                self._on_step(-1 if request.kind == "back" else 1)
             case Command():
                 self.paused = request.kind == "pause"
                 self._work(jobs.TILES, self._tiles)

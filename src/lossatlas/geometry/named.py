@@ -1,0 +1,89 @@
+"""NamedDirections: what u and v of a plane can be mixed from, by name; each is made when it is first asked for."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+
+from torch import Tensor
+
+from lossatlas.geometry.directions import FILTERS, Direction, eigenvectors, random_pair
+from lossatlas.geometry.hessian import DENSE
+from lossatlas.geometry.plane import Plane
+from lossatlas.geometry.scaling import Scaling
+from lossatlas.geometry.vectors import check_alike
+from lossatlas.objective import Objective
+
+
+class NamedDirections:
+    """The named directions of an objective, for a plane to turn between: its own two, random ones, the gradient.
+
+    With up to 2500 parameters the top and the bottom eigenvector of the Hessian too. `add` puts in one of your own.
+    """
+
+    def __init__(self, objective: Objective, plane: Plane) -> None:
+        self._objective = objective
+        self._lock = threading.RLock()
+        self._made: dict[str, Direction] = {}
+        self.added: dict[str, Direction] = {}
+        self._makers: dict[str, Callable[[], Direction]] = {}
+        of = dict(plane.recipe) if plane.recipe is not None else plane.hash
+        for name, vector, about in zip(plane.names, plane.directions, plane.about, strict=True):
+            own = {"kind": "axis", "of": of, "name": name}
+            self._made.setdefault(name, Direction(vector, name, own, about, plane.scaling))
+        seed = int((plane.recipe or {}).get("seed", 0))
+        scaling = plane.scaling or FILTERS
+        for index in range(5):
+            self._makers[f"random {index + 1}"] = functools.partial(_random, objective, seed, index, scaling)
+        self._makers["gradient"] = lambda: Direction.gradient(objective)
+        if objective.size <= DENSE:
+            self._makers["top eigenvector"] = lambda: eigenvectors(objective, (0,))[0]
+            self._makers["bottom eigenvector"] = lambda: eigenvectors(objective, (-1,))[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, the plane's own first."""
+        with self._lock:
+            own = [name for name in self._made if name not in self._makers]
+            return tuple(dict.fromkeys([*own, *self._makers]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Direction:
+        """The direction of this name. Raises ValueError, with the names that there are, or what making it raises."""
+        with self._lock:
+            self.check(name)
+            if name not in self._made:
+                self._made[name] = self._makers[name]()
+            return self._made[name]
+
+    def check(self, name: str) -> None:
+        """Raise ValueError, in words, for a name that there is not."""
+        if name not in self:
+            raise ValueError(
+                f"There is no direction {name!r}. There are: {', '.join(self.names)}. Add yours with "
+                "landscape.directions.add(name, vector)."
+            )
+
+    def add(self, name: str, direction: Direction | Tensor) -> None:
+        """Put in a direction of your own: a (P,) vector or a `Direction`. Raises TypeError or ValueError when it does not fit."""
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"name is {name!r}. Pass what the direction is to be called.")
+        made = direction if isinstance(direction, Direction) else Direction.own(direction, name)
+        check_alike("θ", self._objective.theta, name, made.vector)
+        with self._lock:
+            if name in self:
+                raise ValueError(f"There is a direction {name!r} already. Choose another name.")
+            self._made[name] = self.added[name] = made
+
+    def __repr__(self) -> str:
+        return f"NamedDirections({', '.join(self.names)})"
+
+
+def _random(objective: Objective, seed: int, index: int, scaling: Scaling) -> Direction:
+    return random_pair(objective, objective.theta, seed, scaling, (index,))[0]

@@ -1,0 +1,118 @@
+"""Mixing: u and v turned between named directions, a pure function of the positions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import lossatlas as la
+from lossatlas.geometry import NamedDirections, Turn
+from tests.zoo import F, classification, mlp, normal
+
+
+def landscape() -> la.Landscape:
+    objective = la.Objective(
+        mlp(6, 5, 3, dtype=torch.float64), F.cross_entropy, classification(40, dtype=torch.float64)
+    )
+    return la.Landscape(objective, la.Plane.random(objective, seed=4))
+
+
+def test_the_names_are_the_planes_own_random_ones_the_gradient_and_eigenvectors_of_a_small_model() -> None:
+    names = landscape().directions.names
+    assert names == (
+        "random 1", "random 2", "random 3", "random 4", "random 5", "gradient", "top eigenvector", "bottom eigenvector",
+    )  # fmt: skip
+    objective = landscape().objective
+    plane = la.Plane.weights(objective, "0.weight[1, 2]", "2.bias[1]")
+    assert la.Landscape(objective, plane).directions.names[:3] == ("0.weight[1, 2]", "2.bias[1]", "random 1")
+
+
+@pytest.mark.parametrize("name", ["random 5", "gradient", "top eigenvector", "mine"])
+def test_a_quarter_turn_is_the_direction_at_the_length_of_the_one_that_is_turned(name: str) -> None:
+    surface = landscape()
+    surface.directions.add("mine", normal(surface.objective.size, seed=9, dtype=torch.float64))
+    to = surface.directions[name].vector
+    turned = surface.turned(Turn(turn_u=90, u_to=name)).plane
+    torch.testing.assert_close(turned.u, to * (surface.plane.u.norm() / to.norm()))
+    assert torch.equal(turned.v, surface.plane.v)
+
+
+def test_no_turn_is_the_direction_that_is_turned_from() -> None:
+    surface = landscape()
+    turned = surface.turned(Turn(v_from="gradient")).plane
+    assert torch.equal(turned.v, surface.directions["gradient"].vector)
+    assert turned.names == ("random 1", "gradient")
+    # What it would turn towards says nothing as long as it is not turned.
+    assert surface.turned(Turn(u_to="gradient")).scene.hash == surface.scene.hash
+
+
+def test_half_way_lies_between_both() -> None:
+    surface = landscape()
+    u, w = (surface.directions[name].vector for name in ("top eigenvector", "gradient"))
+    found = surface.turned(Turn(turn_u=60, u_from="top eigenvector", u_to="gradient")).plane.u
+    expected = 0.5 * u + 3**0.5 / 2 * w * (u.norm() / w.norm())
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_plane_moves_along_what_is_chosen() -> None:
+    surface = landscape()
+    moved = surface.turned(Turn(offset=-0.5, offset_along="gradient")).plane
+    torch.testing.assert_close(
+        moved.origin, surface.plane.origin - 0.5 * surface.directions["gradient"].vector
+    )
+
+
+def test_the_same_position_is_the_same_plane_whatever_came_before() -> None:
+    position = Turn(
+        turn_u=35, u_from="gradient", u_to="random 5", turn_v=10, v_to="top eigenvector", offset=0.25
+    )
+    surface = landscape()
+    straight = landscape().turned(position)
+    around = surface.turned(Turn(turn_u=-90)).turned(Turn(v_from="gradient")).turned(position)
+    assert around.scene == straight.scene
+    assert torch.equal(around.plane.u, straight.plane.u)
+    assert around.turned(Turn()).scene == landscape().scene
+
+
+def test_switching_between_two_planes_evaluates_nothing_twice() -> None:
+    surface, position = landscape(), Turn(turn_u=35, u_to="gradient")
+    first = surface.grid(shape=(5, 5))
+    surface.turned(position).grid(shape=(5, 5))
+    for _ in range(2):
+        assert surface.turned(position).evaluated == 25
+        assert surface.turned(position).turned(Turn()).evaluated == 25
+    assert surface.turned(position).turned(Turn()).grid(shape=(5, 5)).tobytes() == first.tobytes()
+
+
+def test_on_other_data_the_gradient_is_theirs_and_the_users_directions_stay() -> None:
+    surface = landscape()
+    surface.directions.add("mine", normal(surface.objective.size, seed=9, dtype=torch.float64))
+    other = surface.turned(Turn(v_from="mine")).on(classification(30, seed=5, dtype=torch.float64))
+    assert torch.equal(other.plane.v, surface.directions["mine"].vector)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda s: s.turned(Turn(u_from="up")), ValueError, "There is no direction 'up'. There are: random 1, random 2"),
+        (lambda s: s.turned(Turn(u_from="gradient", v_from="gradient")), ValueError, "must not be parallel"),
+        (lambda s: s.directions.add("gradient", s.plane.u), ValueError, "There is a direction 'gradient' already"),
+        (lambda s: s.directions.add("", s.plane.u), TypeError, "Pass what the direction is to be called"),
+        (lambda s: s.directions.add("short", torch.ones(3, dtype=torch.float64)), ValueError, "short"),
+        (lambda s: s.plane.turned(s.objective, Turn(u_from="gradient")), ValueError, "Pass named="),
+        (lambda s: Turn(u_to=3), TypeError, "u_to is 3. Pass the name of a direction"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_named_with_its_value_and_the_cure(call, error, words) -> None:
+    with pytest.raises(error, match=words):
+        call(landscape())
+
+
+def test_a_direction_is_made_once_and_only_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    surface, made = landscape(), []
+    monkeypatch.setattr(surface.objective, "gradient", lambda theta: made.append(1) or torch.ones_like(theta))
+    named = NamedDirections(surface.objective, surface.plane)
+    assert "gradient" in named
+    assert made == []
+    assert named["gradient"] is named["gradient"]
+    assert made == [1]
