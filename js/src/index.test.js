@@ -199,6 +199,35 @@ describe("the sliders", () => {
     input.dispatchEvent(new Event("input"));
   };
 
+  test("turn between the directions that are chosen, and go back and forward", () => {
+    const from = host();
+    const {root} = opened(from);
+    vi.advanceTimersByTime(1500);
+    const select = root.querySelector("select[data-name=u_to]");
+    expect(select.value).toBe("random 3");
+    select.append(new Option("gradient", "gradient"));
+    select.value = "gradient";
+    select.dispatchEvent(new Event("change"));
+    vi.advanceTimersByTime(100);
+    expect(from.values.u_to).toBe("gradient");
+    const back = root.querySelector("[aria-label='plane before']");
+    expect(back.disabled).toBe(true);
+    from.values.around = {back: 1, forward: 0};
+    from.tell("change:around");
+    expect(back.disabled).toBe(false);
+    back.click();
+    expect(from.sent.at(-1).k).toBe("back");
+    const bookmark = root.querySelector("[aria-label=bookmark]");
+    bookmark.value = "valley";
+    bookmark.dispatchEvent(new Event("change"));
+    vi.advanceTimersByTime(100);
+    expect(from.values.bookmarks.valley.u_to).toBe("gradient");
+    drag(root, 40);
+    bookmark.value = "valley";
+    bookmark.dispatchEvent(new Event("change"));
+    expect(from.values.turn_u).toBe(0);
+  });
+
   test("send no list while they are dragged, and one when they are let go", () => {
     const from = host();
     const {root, api} = opened(from);

@@ -12,11 +12,14 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
 /**
  * @typedef {{name: string, length?: number | null, unit?: string}} Axis
  * @typedef {{name: string, label?: string, unit?: string}} Field
- * @typedef {{turn_u: number, turn_v: number, offset: number}} Position  whole degrees, whole degrees, in [−1, 1]
+ * @typedef {{
+ *   turn_u: number, turn_v: number, offset: number,
+ *   u_from?: string, u_to?: string, v_from?: string, v_to?: string, offset_along?: string
+ * }} Position  whole degrees, whole degrees, in [−1, 1]; names of directions, "" for the usual
  * @typedef {{
  *   hash: string, title: string, axes: Axis[], fields: Field[], home: number[], tile: number, z: number[],
  *   dtype: string, samples?: number | null, turns?: {u?: string | null, v?: string | null, offset?: string | null},
- *   at?: Position, notes?: string[]
+ *   directions?: string[], at?: Position, notes?: string[]
  * }} Scene  home: a0, a1, b0, b1; z: coarsest and finest level that may be asked for
  *
  * @typedef {{
@@ -193,5 +196,5 @@ export const probe = (client, req, epoch, at) => ({v: VERSION, k: "probe", clien
 /** @param {string} client @param {boolean} removed the output is gone for good, not merely out of sight */
 export const bye = (client, removed) => ({v: VERSION, k: "bye", client, removed});
 
-/** @param {"refresh" | "pause" | "resume"} k @param {string} client */
+/** @param {"refresh" | "pause" | "resume" | "back" | "forward"} k @param {string} client */
 export const order = (k, client) => ({v: VERSION, k, client});

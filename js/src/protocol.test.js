@@ -22,6 +22,8 @@ const builders = {
   probe: (h) => probe(h.client, h.req, h.epoch, h.at),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
+  back: (h) => order("back", h.client),
+  forward: (h) => order("forward", h.client),
   pause: (h) => order("pause", h.client),
   resume: (h) => order("resume", h.client),
 };

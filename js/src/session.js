@@ -31,8 +31,14 @@ const SAVE_EVERY = 33;
 /** After so many ms a plane whose first pass has not come, since its view was not known when it was made, is asked for it. */
 const PATIENCE = 150;
 
-/** @param {Position} at */
-const placeOf = ({turn_u, turn_v, offset}) => `${turn_u}/${turn_v}/${offset}`;
+/** What decides the plane, each a trait of its own. */
+const CONTROLS = /** @type {const} */ ([
+  ...["turn_u", "turn_v", "offset"],
+  ...["u_from", "u_to", "v_from", "v_to", "offset_along"],
+]);
+
+/** @param {any} at */
+const placeOf = (at) => CONTROLS.map((name) => at[name] || "").join("/");
 
 export class Session {
   store = new TileStore();
@@ -87,7 +93,9 @@ export class Session {
     const onScale = () => this.#tell("scale");
     const onStyle = () => this.#tell("style");
     const scaleTraits = ["change:scale", "change:field"];
-    const styleTraits = ["theme", "renderer", "height", "view", "turn_u", "turn_v", "offset"].map((t) => `change:${t}`);
+    const styleTraits = ["theme", "renderer", "height", "view", "bookmarks", "around", ...CONTROLS].map(
+      (t) => `change:${t}`,
+    );
     model.on("msg:custom", onCustom);
     model.on("comm_live_update", onComm);
     for (const name of scaleTraits) model.on(name, onScale);
@@ -167,8 +175,29 @@ export class Session {
 
   /** @returns {Position} where the sliders stand */
   get position() {
-    const value = (/** @type {string} */ name) => Number(this.model.get(name) ?? 0);
-    return {turn_u: value("turn_u"), turn_v: value("turn_v"), offset: value("offset")};
+    return /** @type {any} */ (
+      Object.fromEntries(CONTROLS.map((name, i) => [name, this.model.get(name) ?? (i < 3 ? 0 : "")]))
+    );
+  }
+
+  /** Positions by name. @returns {Record<string, Position>} */
+  get bookmarks() {
+    return this.model.get("bookmarks") ?? {};
+  }
+
+  /** How many planes there are to go back and forward to. @returns {{back?: number, forward?: number}} */
+  get around() {
+    return this.model.get("around") ?? {};
+  }
+
+  /** Show what a bookmark stands for, or keep this plane under a new name. @param {string} name */
+  bookmark(name) {
+    const {bookmarks} = this;
+    if (Object.hasOwn(bookmarks, name)) this.move(bookmarks[name]);
+    else {
+      this.model.set("bookmarks", {...bookmarks, [name]: this.position});
+      this.save(0);
+    }
   }
 
   /** Newest wins: the traits are set at once and saved at most thirty times a second. @param {Partial<Position>} change */

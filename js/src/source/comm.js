@@ -19,7 +19,7 @@ import {bye, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js
  *   open(have: string | null): void,
  *   want(request: Request | null): void,
  *   probe(at: [number, number]): Promise<Probed | null>,
- *   order(kind: "refresh" | "pause" | "resume"): void,
+ *   order(kind: "refresh" | "pause" | "resume" | "back" | "forward"): void,
  *   decoded(ms: number): void,
  *   leave(removed: boolean): void, close(): void,
  *   counts(): {sent: number, received: number}
@@ -166,7 +166,7 @@ export class CommSource {
     });
   }
 
-  /** @param {"refresh" | "pause" | "resume"} kind */
+  /** @param {"refresh" | "pause" | "resume" | "back" | "forward"} kind */
   order(kind) {
     this.#send(order(kind, this.client));
   }

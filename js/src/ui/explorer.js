@@ -71,6 +71,8 @@ export class ExplorerView {
         field: (name) => this.#choose("field", name),
         home: () => this.#pane.home(),
         zoom: (factor) => this.#zoom(factor),
+        step: (kind) => session.source.order(kind),
+        bookmark: (name) => session.bookmark(name),
       },
       signal,
     );
@@ -332,7 +334,9 @@ export class ExplorerView {
     const {state} = source;
     Object.assign(this.element.dataset, {state, epoch: String(session.epoch)});
     this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale);
-    this.#sliders.draw(scene, session.position, state !== "static" && state !== "frozen");
+    const enabled = state !== "static" && state !== "frozen";
+    this.#sliders.draw(scene, session.position, enabled);
+    this.#header.planes(session.around, Object.keys(session.bookmarks), enabled);
     const {pending} = source;
     const hash = this.#pane.subject?.hash ?? session.hash;
     const {closed} = source;

@@ -3,7 +3,12 @@
 import {h, say} from "./dom.js";
 
 /** @typedef {import("../protocol.js").Scene} Scene */
-/** @typedef {{scale(chosen: string): void, field(name: string): void, home(): void, zoom(factor: number): void}} Choices */
+/**
+ * @typedef {{
+ *   scale(chosen: string): void, field(name: string): void, home(): void, zoom(factor: number): void,
+ *   step(kind: "back" | "forward"): void, bookmark(name: string): void
+ * }} Choices
+ */
 
 /** @param {string} text @param {string} label @param {string} title */
 const button = (text, label, title) => h("button", {type: "button", "aria-label": label, title}, text);
@@ -22,19 +27,55 @@ export class Header {
     h("option", {value: "log"}, "log"),
   );
 
+  #back = button("‹", "plane before", "The plane before");
+  #forward = button("›", "next plane", "The plane after");
+  #names = h("datalist", {id: `la-${Math.random().toString(36).slice(2)}`});
+  #bookmark = h("input", {
+    type: "text",
+    list: this.#names.id,
+    placeholder: "bookmark",
+    "aria-label": "bookmark",
+    title: "A new name keeps this plane, a known one shows it again",
+  });
+
   /** @param {Choices} choices @param {AbortSignal} signal */
   constructor(choices, signal) {
     const home = button("home", "home view", "The home view (0)");
     const out = button("\u2212", "zoom out", "Zoom out (\u2212)");
     const closer = button("+", "zoom in", "Zoom in (+)");
     const scaleBox = h("label", {class: "la-choice"}, h("span", {}, "scale"), this.#scale);
-    const buttons = h("div", {class: "la-buttons"}, home, out, closer);
+    const buttons = h(
+      "div",
+      {class: "la-buttons"},
+      ...[this.#back, this.#forward, this.#bookmark, this.#names, home, out, closer],
+    );
     this.element.append(this.#title, this.#fieldBox, scaleBox, buttons);
     this.#scale.addEventListener("change", () => choices.scale(this.#scale.value), {signal});
     this.#field.addEventListener("change", () => choices.field(this.#field.value), {signal});
     home.addEventListener("click", () => choices.home(), {signal});
+    this.#back.addEventListener("click", () => choices.step("back"), {signal});
+    this.#forward.addEventListener("click", () => choices.step("forward"), {signal});
+    const named = () => {
+      const name = this.#bookmark.value.trim();
+      this.#bookmark.value = "";
+      if (name) choices.bookmark(name);
+    };
+    this.#bookmark.addEventListener("change", named, {signal});
+    this.#bookmark.addEventListener("keydown", (event) => event.stopPropagation(), {signal});
     out.addEventListener("click", () => choices.zoom(0.5), {signal});
     closer.addEventListener("click", () => choices.zoom(2), {signal});
+  }
+
+  /**
+   * The planes that were seen. @param {{back?: number, forward?: number}} around @param {string[]} bookmarks
+   * @param {boolean} enabled
+   */
+  planes({back, forward}, bookmarks, enabled) {
+    this.#back.disabled = !enabled || !back;
+    this.#forward.disabled = !enabled || !forward;
+    this.#bookmark.disabled = !enabled;
+    if (bookmarks.join() !== [...this.#names.options].map((option) => option.value).join())
+      this.#names.replaceChildren(...bookmarks.map((value) => h("option", {value})));
   }
 
   /** @param {Scene | null} scene @param {string} field @param {string} chosen scale trait @param {string} scale in use */

@@ -5,12 +5,12 @@ import {h, say} from "./dom.js";
 /** @typedef {import("../protocol.js").Position} Position */
 /** @typedef {import("../protocol.js").Scene} Scene */
 
-/** @typedef {{name: keyof Position, turn: "u" | "v" | "offset", verb: string, min: number, max: number, step: number}} Kind */
+/** @typedef {{name: "turn_u" | "turn_v" | "offset", from?: "u_from" | "v_from", to: "u_to" | "v_to" | "offset_along", turn: "u" | "v" | "offset", verb: string, min: number, max: number, step: number}} Kind */
 /** @type {Kind[]} */
 const KINDS = [
-  {name: "turn_u", turn: "u", verb: "turn u towards", min: -180, max: 180, step: 1},
-  {name: "turn_v", turn: "v", verb: "turn v towards", min: -180, max: 180, step: 1},
-  {name: "offset", turn: "offset", verb: "offset along", min: -1, max: 1, step: 1 / 128},
+  {name: "turn_u", from: "u_from", to: "u_to", turn: "u", verb: "turn u", min: -180, max: 180, step: 1},
+  {name: "turn_v", from: "v_from", to: "v_to", turn: "v", verb: "turn v", min: -180, max: 180, step: 1},
+  {name: "offset", to: "offset_along", turn: "offset", verb: "offset along", min: -1, max: 1, step: 1 / 128},
 ];
 
 /** @param {Kind} kind @param {number} value */
@@ -29,19 +29,14 @@ export class Sliders {
   constructor(hands, signal) {
     this.#rows = KINDS.map((kind) => {
       const verb = h("span", {class: "la-verb"}, kind.verb);
-      const target = h("b");
+      const choices = [kind.from, kind.to].flatMap((name) => (name ? [choice(name)] : []));
       const value = h("span");
-      const label = h(
-        "label",
-        {class: "la-slider-label", title: "Double click: back to 0"},
-        verb,
-        target,
-        " · ",
-        value,
-      );
+      const words = choices.length > 1 ? [choices[0], "→", choices[1]] : choices;
+      const label = h("div", {class: "la-slider-label", title: "Double click: back to 0"}, verb, ...words, "· ", value);
+      for (const select of choices)
+        select.addEventListener("change", () => hands.move({[String(select.dataset.name)]: select.value}), {signal});
       const {min, max, step} = kind;
       const input = h("input", {type: "range", min, max, step, value: 0, "data-name": kind.name});
-      // The label's own click would focus the slider and move nothing; its double click is ours.
       const row = h("div", {class: "la-slider"}, label, input);
       const moved = () => {
         paint(input, kind);
@@ -72,29 +67,41 @@ export class Sliders {
         {signal},
       );
       this.element.append(row);
-      return {kind, row, target, value, input};
+      return {kind, row, choices, value, input};
     });
   }
 
   /** @param {Scene | null} scene @param {Position} position @param {boolean} enabled */
   draw(scene, position, enabled) {
     this.element.hidden = !scene?.turns;
-    for (const {kind, row, target, value, input} of this.#rows) {
-      const name = scene?.turns?.[kind.turn];
+    const names = scene?.directions ?? [];
+    for (const {kind, row, choices, value, input} of this.#rows) {
+      const name = position[kind.to] || scene?.turns?.[kind.turn];
       row.hidden = !name;
       if (!name) continue;
-      say(target, name);
-      input.setAttribute("aria-label", `${kind.verb} ${name}`);
+      for (const select of choices) {
+        const usual = select.dataset.name === kind.to ? name : names[kind.turn === "u" ? 0 : 1];
+        const chosen = position[/** @type {"u_to"} */ (select.dataset.name)] || usual;
+        const all = names.includes(chosen) ? names : [chosen, ...names];
+        if (all.join() !== [...select.options].map((option) => option.value).join())
+          select.replaceChildren(...all.map((each) => h("option", {value: each}, each)));
+        select.value = chosen;
+        select.disabled = !enabled;
+      }
+      input.setAttribute("aria-label", kind.from ? `${kind.verb} towards ${name}` : `${kind.verb} ${name}`);
       input.disabled = !enabled;
       const now = position[kind.name];
       // While it is dragged the hand knows better than the model.
-      if (input.valueAsNumber !== now && !input.matches(":active")) input.value = String(now);
+      if (input.valueAsNumber !== Number(now) && !input.matches(":active")) input.value = String(Number(now));
       say(value, shown(kind, input.valueAsNumber));
       input.setAttribute("aria-valuetext", shown(kind, input.valueAsNumber));
       paint(input, kind);
     }
   }
 }
+
+/** A direction to turn from or towards. @param {string} name of its trait */
+const choice = (name) => h("select", {"data-name": name, "aria-label": name.replace("_", " ")});
 
 /** @param {string} key */
 const isStep = (key) => /^(Arrow|Page|Home|End)/.test(key);

@@ -25,6 +25,7 @@ class NamedDirections:
     def __init__(self, objective: Objective, plane: Plane) -> None:
         self._objective = objective
         self._lock = threading.RLock()
+        self._own = plane.names
         self._made: dict[str, Direction] = {}
         self.added: dict[str, Direction] = {}
         self._makers: dict[str, Callable[[], Direction]] = {}
@@ -45,8 +46,7 @@ class NamedDirections:
     def names(self) -> tuple[str, ...]:
         """All names, the plane's own first."""
         with self._lock:
-            own = [name for name in self._made if name not in self._makers]
-            return tuple(dict.fromkeys([*own, *self._makers]))
+            return tuple(dict.fromkeys([*self._own, *self._makers, *self.added]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -15,7 +15,7 @@ import ipywidgets
 import traitlets
 
 from lossatlas import jobs
-from lossatlas.geometry import CHOICES, NamedDirections, Turn
+from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
 from lossatlas.widget.history import History
@@ -219,6 +219,9 @@ class Explorer(anywidget.AnyWidget):
                 names.check(proposal["value"])
             except ValueError as error:
                 raise traitlets.TraitError(f"{proposal['trait'].name}: {error}") from None
+            usual = dict(zip(CHOICES, (names.names[0], TURNS[0], names.names[1], *TURNS[1:]), strict=True))
+            if proposal["value"] == usual[proposal["trait"].name]:
+                return ""  # the same plane has one position
         return str(proposal["value"])
 
     @traitlets.validate("offset")
