@@ -205,7 +205,9 @@ describe("the sliders", () => {
     vi.advanceTimersByTime(1500);
     const select = root.querySelector("select[data-name=u_to]");
     expect(select.value).toBe("random 3");
-    select.append(new Option("gradient", "gradient"));
+    const gradient = document.createElement("option");
+    gradient.value = "gradient";
+    select.append(gradient);
     select.value = "gradient";
     select.dispatchEvent(new Event("change"));
     vi.advanceTimersByTime(100);

@@ -95,6 +95,23 @@ def test_the_map_follows_a_dragged_slider_and_shows_no_plane_that_has_gone(lab: 
         )
         before = degrees_of[drawn]
     assert len({key for key, _ in recorded}) >= 3
+
+    # The same hand chooses what u turns towards, keeps the plane, and goes back to the one before.
+    card(notebook).locator('select[data-name="u_to"]').select_option("gradient")
+    wait_map(notebook, "(w, s, newest) => s.hash !== newest", newest)
+    wait_complete(notebook)
+    mixed = ask(notebook, f"explorer.landscape.turned(Turn({degrees}, u_to='gradient')).scene.hash")
+    assert stats(notebook)["hash"] == mixed
+    assert_draws(notebook, fine, exact(notebook, fine))
+    bookmark = card(notebook).locator("[aria-label=bookmark]")
+    bookmark.fill("uphill")
+    bookmark.press("Enter")
+    card(notebook).locator("[aria-label='plane before']").click()
+    wait_map(notebook, "(w, s, newest) => s.hash === newest", newest)
+    bookmark.fill("uphill")
+    bookmark.press("Enter")
+    wait_map(notebook, "(w, s, mixed) => s.hash === mixed", mixed)
+    assert ask(notebook, "[explorer.u_to, *explorer.bookmarks]") == ["gradient", "uphill"]
     assert notebook.console_errors == []
 
 

@@ -8,8 +8,8 @@ import {h, say} from "./dom.js";
 /** @typedef {{name: "turn_u" | "turn_v" | "offset", from?: "u_from" | "v_from", to: "u_to" | "v_to" | "offset_along", turn: "u" | "v" | "offset", verb: string, min: number, max: number, step: number}} Kind */
 /** @type {Kind[]} */
 const KINDS = [
-  {name: "turn_u", from: "u_from", to: "u_to", turn: "u", verb: "turn u", min: -180, max: 180, step: 1},
-  {name: "turn_v", from: "v_from", to: "v_to", turn: "v", verb: "turn v", min: -180, max: 180, step: 1},
+  {name: "turn_u", from: "u_from", to: "u_to", turn: "u", verb: "u", min: -180, max: 180, step: 1},
+  {name: "turn_v", from: "v_from", to: "v_to", turn: "v", verb: "v", min: -180, max: 180, step: 1},
   {name: "offset", to: "offset_along", turn: "offset", verb: "offset along", min: -1, max: 1, step: 1 / 128},
 ];
 
@@ -88,7 +88,7 @@ export class Sliders {
         select.value = chosen;
         select.disabled = !enabled;
       }
-      input.setAttribute("aria-label", kind.from ? `${kind.verb} towards ${name}` : `${kind.verb} ${name}`);
+      input.setAttribute("aria-label", kind.from ? `turn ${kind.turn} towards ${name}` : `${kind.verb} ${name}`);
       input.disabled = !enabled;
       const now = position[kind.name];
       // While it is dragged the hand knows better than the model.
