@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 
+# Keywords of `Objective` that `explore` passes on, beside fields.
+_OPTIONS = ("weight", "separable", "reduction", "weight_decay", "mode", "budget", "dtype", "device")
+
+
 def explore(
     model: nn.Module | Objective,
     loss_fn: Callable[[Any, Any], Any] | None = None,
@@ -52,17 +56,24 @@ def explore(
 
     model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
     filter-normalised one of `seed` by default. extent: the home view (a0, a1, b0, b1), by default the plane's.
-    Further traits, such as theme
-    or height, go to the `Explorer`. Raises TypeError, ValueError or EvaluationError, in words, for what cannot be mapped.
+    Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, budget, dtype, device) or
+    are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
+    for what cannot be mapped.
     """
+    options = {name: traits.pop(name) for name in _OPTIONS if name in traits}
     if isinstance(model, Objective):
         if loss_fn is not None or data is not None:
             raise TypeError(
                 "The objective already has its loss and data. Pass it alone, or a module with both."
             )
+        if options or tuple(fields) != ("loss",):
+            given = ", ".join(options) or "fields"
+            raise TypeError(
+                f"The objective was made already, so {given} cannot be chosen. Make it with them."
+            )
         objective = model
     else:
-        objective = Objective(model, loss_fn, data, fields=fields)  # type: ignore[arg-type]
+        objective = Objective(model, loss_fn, data, fields=fields, **options)  # type: ignore[arg-type]
     plane = Plane.random(objective, seed) if plane is None else plane
     return _explore(Landscape(objective, plane, extent=extent, title=title), **traits)
 
@@ -75,6 +86,13 @@ def _explore(landscape: Landscape, **traits: Any) -> Explorer:
         )
     from lossatlas.widget import Explorer
 
+    known = {name for name in Explorer.class_trait_names(sync=True) if not name.startswith("_")}
+    for name in traits:
+        if name not in known - {"scene", "around"}:
+            raise TypeError(
+                f"explore got an unknown keyword {name!r}. Beside plane, seed, extent, fields and title it takes those of "
+                f"Objective ({', '.join(_OPTIONS)}) and traits, such as theme, height and turn_u."
+            )
     return Explorer(landscape, **traits)
 
 

@@ -55,6 +55,28 @@ def test_explore_takes_an_objective_and_a_plane():
         la.explore(objective, nn.functional.cross_entropy, (x, y))
 
 
+def test_explore_passes_on_what_an_objective_takes():
+    model, x, y = small()
+    explorer = la.explore(
+        model,
+        nn.functional.cross_entropy,
+        (x, y),
+        weight_decay=0.1,
+        mode="batch_stats",
+        dtype=torch.float64,
+        height=300,
+    )
+    objective = explorer.landscape.objective
+    assert objective.fields == ("loss", "data_loss", "weight_decay")
+    assert objective.dtype == torch.float64
+    assert explorer.height == 300
+    explorer.close()
+    with pytest.raises(TypeError, match="The objective was made already, so mode cannot be chosen"):
+        la.explore(objective, mode="eval")
+    with pytest.raises(TypeError, match="explore got an unknown keyword 'colour'. Beside plane, seed"):
+        la.explore(objective, colour="red")
+
+
 def test_the_output_carries_a_picture_for_viewers_that_run_no_scripts(explorer):
     bundle = explorer._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
