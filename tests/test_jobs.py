@@ -324,7 +324,7 @@ def test_background_work_rests_in_proportion_to_what_it_did(monkeypatch: pytest.
     assert all(rest >= 3 * 0.005 for rest in rests[:4])
 
 
-def test_turning_rests_half_as_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turning_rests_half_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     worker, rests = resting(0.25, monkeypatch)
     worker.submit(busy(4), TURN).wait(PATIENCE)
     worker.stop()

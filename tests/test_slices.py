@@ -73,15 +73,35 @@ def test_the_grid_of_a_line_runs_over_its_home() -> None:
     assert landscape.grid().shape == (51,)
 
 
-def test_a_line_has_a_scene_and_words_but_no_explorer() -> None:
+def test_a_line_has_a_scene_and_is_shown_as_a_profile() -> None:
     landscape = on_line()
     assert [name for name, _, _ in landscape.scene.axes] == ["towards the other weights"]
     assert landscape.scene.hash == on_line().scene.hash
-    assert set(landscape._repr_mimebundle_()) == {"text/plain"}  # type: ignore[attr-defined]
+    figure = landscape.figure(num=5, field="loss")  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(figure.data[0].x, np.linspace(-0.5, 1.5, 5))
+    np.testing.assert_array_equal(figure.data[0].y, landscape.grid(shape=5))
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.0, 1.0]  # θ and the other weights
+    assert figure.layout.xaxis.title.text.startswith("a · towards the other weights · 1 = ")
     with pytest.raises(
-        TypeError, match="explorer draws planes, and this landscape lies on a line. Use landscape.profile"
+        TypeError, match="explorer draws planes, and this landscape lies on a line. Use landscape.figure"
     ):
         landscape.explore()  # type: ignore[attr-defined]
+
+
+def test_the_figure_of_a_line_leaves_a_gap_where_a_value_is_not_finite_and_says_so() -> None:
+    theta = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    objective = la.Objective.from_function(lambda t: (t**2).sum() * 1e3 ** (t[0] - 1) + 0 * t[1].log(), theta)
+    line = la.Line(objective.theta, torch.tensor([0.0, 4.0], dtype=torch.float64))
+    figure = la.Landscape(objective, line).figure(num=5)  # type: ignore[attr-defined]
+    assert np.isnan(figure.data[0].y).tolist() == [True, True, False, False, False]
+    assert "2 of 5 not finite" in figure.layout.yaxis.title.text
+
+
+def test_the_figure_of_a_plane_is_the_map() -> None:
+    objective = la.Objective.from_function(lambda t: (t**2).sum(), torch.ones(2, dtype=torch.float64))
+    plane = la.Plane.weights(objective, "theta[0]", "theta[1]")
+    with pytest.raises(TypeError, match="lies on a plane, whose figure is the map"):
+        la.Landscape(objective, plane).figure()  # type: ignore[attr-defined]
 
 
 # Profiles.

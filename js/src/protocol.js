@@ -10,7 +10,7 @@ export const MAX_WANTED = 256;
 const SIDES = new Set([3, 5, 9, 17, 33]);
 
 /**
- * @typedef {{name: string, length?: number | null, unit?: string}} Axis
+ * @typedef {{name: string, length?: number | null, unit?: string, about?: string}} Axis
  * @typedef {{name: string, label?: string, unit?: string}} Field
  * @typedef {{
  *   turn_u: number, turn_v: number, offset: number,
@@ -19,7 +19,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{
  *   hash: string, title: string, axes: Axis[], fields: Field[], home: number[], tile: number, z: number[],
  *   dtype: string, samples?: number | null, turns?: {u?: string | null, v?: string | null, offset?: string | null},
- *   directions?: string[], at?: Position, notes?: string[]
+ *   directions?: string[], at?: Position, notes?: string[], mode?: string
  * }} Scene  home: a0, a1, b0, b1; z: coarsest and finest level that may be asked for
  *
  * @typedef {{

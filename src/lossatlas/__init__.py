@@ -82,7 +82,7 @@ def _explore(landscape: Landscape, **traits: Any) -> Explorer:
     """The explorer of this landscape; keywords are its traits, such as theme or height. Raises TypeError for a line."""
     if isinstance(landscape.slice, Line):
         raise TypeError(
-            "The explorer draws planes, and this landscape lies on a line. Use landscape.profile() and draw its values."
+            "The explorer draws planes, and this landscape lies on a line. Use landscape.figure(), its profile as a curve."
         )
     from lossatlas.widget import Explorer
 
@@ -96,12 +96,35 @@ def _explore(landscape: Landscape, **traits: Any) -> Explorer:
     return Explorer(landscape, **traits)
 
 
+def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any:
+    """The profile of a landscape on a line as a Plotly figure: exact values at `num` points over its home view.
+
+    Raises TypeError on a plane, ValueError for a wrong number or field, EvaluationError when the model raises.
+    """
+    if not isinstance(landscape.slice, Line):
+        raise TypeError(
+            "This landscape lies on a plane, whose figure is the map: use landscape.explore(). figure() draws the profile "
+            "of a line."
+        )
+    from lossatlas.figures import profile_figure
+
+    profile = landscape.profile(num=num, field=field)
+    scene = landscape.scene
+    name, length, unit = scene.axes[0]
+    points = [(label, a) for label, a, _ in landscape.slice.points]
+    return profile_figure(
+        profile.a, profile.values, title=scene.title, axis=f"a · {name} · 1 = {length:.3g} {unit}".rstrip(),
+        field=field, points=points,
+    )  # fmt: skip
+
+
 def _display(landscape: Landscape, **kwargs: Any) -> Any:
-    """A landscape as the last line of a cell shows its explorer; that of a line, which has none yet, its words."""
+    """A landscape as the last line of a cell shows its explorer; that of a line its profile."""
     if isinstance(landscape.slice, Line):
-        return {"text/plain": repr(landscape)}
+        return _figure(landscape)._repr_mimebundle_(**kwargs)
     return _explore(landscape)._repr_mimebundle_(**kwargs)
 
 
 Landscape.explore = _explore  # type: ignore[attr-defined]
+Landscape.figure = _figure  # type: ignore[attr-defined]
 Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -54,6 +54,8 @@ class Scene:
     directions: tuple[str, ...]  # what they may be mixed from
     at: Turn
     notes: tuple[str, ...]
+    mode: str = ""  # of normalisation layers; "" of a plain function
+    about: tuple[str, ...] = ()  # each axis in words: its recipe, its length, its angle to the other
 
 
 class Landscape:
@@ -382,7 +384,7 @@ class Landscape:
         plane, objective = self.slice, self.objective
         norm = float(objective.theta.norm())
         lengths = [float(direction.norm()) / (norm or 1.0) for direction in plane.directions]
-        unit = "‖θ‖" if norm else ""
+        unit = "‖θ‖" if norm else "units of θ"
         axes = tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True))
         scene_hash = digest([objective.hash, plane.hash, list(self.home)])
         return Scene(
@@ -398,12 +400,23 @@ class Landscape:
             directions=self.directions.names if isinstance(plane, Plane) else (),
             at=self._turn,
             notes=objective.notes,
+            mode=objective.mode,
+            about=_words_of(plane, lengths, unit),
         )
 
     def __repr__(self) -> str:
         return (
             f"Landscape({self.scene.title}, recipe {self.scene.hash[:7]}, {self.evaluated} nodes evaluated)"
         )
+
+
+def _words_of(plane: Plane | Line, lengths: Sequence[float], unit: str) -> tuple[str, ...]:
+    """What each direction is, how far 1 along it leads, and how far it is from a right angle."""
+    angle = f"; {plane.angle:.1f}° between u and v" if isinstance(plane, Plane) else ""
+    return tuple(
+        f"{name}: {about}; 1 is {length:.3g} {unit}".rstrip() + angle
+        for name, about, length in zip("uv", plane.about, lengths, strict=False)
+    )
 
 
 def _home(plane: Plane | Line, extent: Sequence[float] | None) -> Extent:

@@ -29,6 +29,11 @@ SCENE = Scene(
     directions=("random 1", "random 2", "random 3", "gradient"),
     at=Turn(24, 0, 0.0),
     notes=("evaluation mode",),
+    mode="eval",
+    about=(
+        "u: random Gaussian 1 of seed 0; 89.9° between u and v",
+        "v: random Gaussian 2 of seed 0; 89.9° between u and v",
+    ),
 )
 
 

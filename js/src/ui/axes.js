@@ -106,6 +106,11 @@ export class Axes {
     const turned = {"text-anchor": "middle", transform: `rotate(-90 ${TITLE} ${middle})`};
     const titleB = svg("text", {x: TITLE, y: middle, ...turned});
     titleB.textContent = cut(axisTitle(counting("b", labelsB.shift), axes[1]), height);
+    [titleA, titleB].forEach((title, i) => {
+      const about = svg("title", {});
+      about.textContent = axes[i]?.about ?? "";
+      title.append(about);
+    });
     this.#titles.replaceChildren(titleA, titleB);
   }
 }

@@ -340,7 +340,16 @@ export class ExplorerView {
     const {pending} = source;
     const hash = this.#pane.subject?.hash ?? session.hash;
     const {closed} = source;
-    this.#status.draw({state, pending, status, ...this.#counts, hash, notes: scene?.notes ?? [], closed});
+    this.#status.draw({
+      state,
+      pending,
+      status,
+      ...this.#counts,
+      hash,
+      mode: scene?.mode ?? "",
+      notes: scene?.notes ?? [],
+      closed,
+    });
     const nothing = this.#pane.tiles().length === 0;
     this.#blank.hidden = !nothing;
     say(this.#blank, nothing ? blankWords(state, closed) : "");

@@ -46,10 +46,10 @@ export class StatusLine {
 
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
-   *   hash: string | null, notes: readonly string[], closed: boolean}} facts evaluated, total: nodes of the view; bad: not
+   *   hash: string | null, mode: string, notes: readonly string[], closed: boolean}} facts evaluated, total: nodes of the view; bad: not
    *   finite
    */
-  draw({state, pending, status, evaluated, total, bad, hash, notes, closed}) {
+  draw({state, pending, status, evaluated, total, bad, hash, mode, notes, closed}) {
     say(this.#state, stateWords(state, pending, status, closed));
     this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
     const all = evaluated >= total;
@@ -65,7 +65,10 @@ export class StatusLine {
     two(this.#queue, working && !all ? counted(status.queue) : "", "to go");
     this.#bad.hidden = bad === 0;
     say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
-    say(this.#recipe, hash === null ? "" : `recipe ${hash.slice(0, 7)}`);
+    say(
+      this.#recipe,
+      hash === null ? "" : `${mode ? `${mode.replace("_", " ")} mode · ` : ""}recipe ${hash.slice(0, 7)}`,
+    );
     this.#recipe.title = notes.join("; ");
   }
 }

@@ -246,6 +246,8 @@ class Objective:
         self._made = replica.copy()
         self._lock = threading.Lock()
         self._hash: str | None = None
+        #: How normalisation layers are measured; "" where there is no model.
+        self.mode = ""
         #: What others found out about this objective, kept as long as it lives.
         self.kept: dict[Any, Any] = {}
         self._watch, self._source = None, None
@@ -255,6 +257,7 @@ class Objective:
         self.samples = samples
         self.title = f"{type(unwrapped(model)[0]).__name__} · {self.size} parameters"
         self._watch, self._source = Watch(model), weakref.ref(model)
+        self.mode = self._identity[-2]
 
     @property
     def size(self) -> int:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# A quarter of the time, and half while the plane is turned: on two cores a training cell then keeps 75 to 82 % of its
-# speed (the design, 6), beside what the page's own drawing takes.
-_DUTY_WHILE_BUSY = 0.25
+# At a quarter of the time a training cell keeps 75 to 82 % of its speed on two cores (the design, 6); the page's drawing
+# of what arrives takes as much again.
+_DUTY_WHILE_BUSY = 0.15
 
 # A cell that is over in a moment need not be made way for.
 _GRACE = 0.5

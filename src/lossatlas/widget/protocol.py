@@ -199,7 +199,10 @@ def scene_head(scene: Scene) -> Head:
     return {
         "hash": scene.hash,
         "title": scene.title,
-        "axes": [{"name": name, "length": length, "unit": unit} for name, length, unit in scene.axes],
+        "axes": [
+            {"name": name, "length": length, "unit": unit, "about": about}
+            for (name, length, unit), about in zip(scene.axes, (*scene.about, "", ""), strict=False)
+        ],
         "fields": [{"name": name} for name in scene.fields],
         "home": list(scene.home),
         "tile": CELLS,
@@ -210,6 +213,7 @@ def scene_head(scene: Scene) -> Head:
         "directions": list(scene.directions),
         "at": dataclasses.asdict(scene.at),
         "notes": list(scene.notes),
+        "mode": scene.mode,
     }
 
 
