@@ -123,6 +123,34 @@ function opened(from) {
   return open(from, definition);
 }
 
+test("one click says what the axes mean: what the page knows at once, then the kernel's caption", async () => {
+  const from = host();
+  const {root} = opened(from);
+  vi.advanceTimersByTime(500);
+  const dialog = root.querySelector("dialog");
+  expect(dialog.open).toBe(false);
+  root.querySelector(".la-recipe").click();
+  expect(dialog.open).toBe(true);
+  expect(dialog.querySelector("p").textContent).toBe("random 1\nrandom 2");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(dialog.querySelector("p").textContent).toBe("0:0:0, in words");
+  for (const button of dialog.querySelectorAll("button")) if (button.textContent === "close") button.click();
+  expect(dialog.open).toBe(false);
+});
+
+test("a name is text, whatever it says", async () => {
+  const evil = "<img src=x onerror=alert(1)>";
+  const from = host({scene: {...scene, hash: "e", axes: [{name: evil, about: evil}, {name: evil}], notes: [evil]}});
+  from.pipe.open = false;
+  const {root} = opened(from);
+  vi.advanceTimersByTime(8000);
+  root.querySelector(".la-recipe").click();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(root.querySelector("dialog p").textContent).toContain(evil);
+  expect(root.querySelector("dialog").textContent).toContain("this is what the page knows");
+  expect(root.querySelector("img")).toBeNull();
+});
+
 test("the first picture comes, is refined to all nodes, and is the function", () => {
   const from = host();
   const {root, api} = opened(from);

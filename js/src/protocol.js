@@ -35,6 +35,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  *   k: "probed", client: string | null, req: number, epoch: number, at: number[],
  *   value: Record<string, number | null>, se: Record<string, number | null>, bad: Record<string, string>, n: number | null
  * }} Probed
+ * @typedef {{k: "captioned", client: string | null, req: number, epoch: number, text: string}} Captioned
  * @typedef {{
  *   k: "status", epoch: number, state: string, queue: number, done: number, rate: number | null, eta: number | null,
  *   model_changed: boolean, heard: Record<string, number>
@@ -42,7 +43,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{
  *   k: "error", client: string | null, req: number | null, tile: number[] | null, code: string, text: string, retry: boolean
  * }} ErrorMessage
- * @typedef {Ready | SceneMessage | Tiles | Probed | Status | ErrorMessage} Message
+ * @typedef {Ready | SceneMessage | Tiles | Probed | Captioned | Status | ErrorMessage} Message
  *
  * @typedef {[z: number, x: number, y: number, q: number]} Wanted
  * @typedef {{center: [number, number], span: number, width: number, height: number}} View  span: width in a
@@ -144,6 +145,8 @@ export function decode(head, buffers = []) {
         n: h.n,
       };
     }
+    case "captioned":
+      return isNumber(h.req) ? {k: "captioned", client, req: h.req, epoch: h.epoch, text: String(h.text)} : null;
     case "status":
       return {
         k: "status",
@@ -192,6 +195,9 @@ export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, sho
 
 /** @param {string} client @param {number} req @param {number} epoch @param {[number, number]} at */
 export const probe = (client, req, epoch, at) => ({v: VERSION, k: "probe", client, req, epoch, at});
+
+/** What the axes mean, in words. @param {string} client @param {number} req @param {number} epoch */
+export const caption = (client, req, epoch) => ({v: VERSION, k: "caption", client, req, epoch});
 
 /** @param {string} client @param {boolean} removed the output is gone for good, not merely out of sight */
 export const bye = (client, removed) => ({v: VERSION, k: "bye", client, removed});

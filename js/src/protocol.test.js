@@ -1,6 +1,6 @@
 import {readdirSync, readFileSync} from "node:fs";
 import {expect, test} from "vitest";
-import {bye, decode, floats, hello, order, probe, want} from "./protocol.js";
+import {bye, caption, decode, floats, hello, order, probe, want} from "./protocol.js";
 
 const folder = new URL("../../tests/fixtures/protocol/", import.meta.url);
 const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
@@ -20,6 +20,7 @@ const builders = {
   hello: (h) => hello(h.client, h.caps, h.have),
   want: (h) => want(h.client, h),
   probe: (h) => probe(h.client, h.req, h.epoch, h.at),
+  caption: (h) => caption(h.client, h.req, h.epoch),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
   back: (h) => order("back", h.client),

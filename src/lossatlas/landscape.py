@@ -308,8 +308,12 @@ class Landscape:
         much of the gradient lies in the plane, and where the marked points lie. others: further points by name, each a
         (P,) vector, a state dict or a module, with the share of their way from the origin that lies in the plane.
         """
+        return jobs.call(self.caption_work(others or {}))
+
+    def caption_work(self, others: Mapping[str, Any]) -> Generator[None, None, str]:
+        """The caption as a job: it takes one gradient."""
         return caption_of(
-            self.objective, self.slice, title=self.scene.title, recipe=self.scene.hash, others=others or {}
+            self.objective, self.slice, title=self.scene.title, recipe=self.scene.hash, others=others
         )
 
     def report(self) -> str:

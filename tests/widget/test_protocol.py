@@ -12,7 +12,7 @@ from lossatlas.geometry import TileAddress, Turn
 from lossatlas.landscape import Scene
 from lossatlas.sampling import Pass
 from lossatlas.widget import protocol
-from lossatlas.widget.protocol import BadRequest, Bases, Command, Hello, Probe, View, Want
+from lossatlas.widget.protocol import BadRequest, Bases, Caption, Command, Hello, Probe, View, Want
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "protocol"
 
@@ -50,6 +50,7 @@ def head(name: str) -> dict:
     [
         ("hello", Hello("c1f09", None)),
         ("probe", Probe("c1f09", 5, 3, (0.1, 0.2))),
+        ("caption", Caption("c1f09", 6, 3)),
         ("pause", Command("c1f09", "pause")),
         ("resume", Command("c1f09", "resume")),
         ("refresh", Command("c1f09", "refresh")),
@@ -153,6 +154,10 @@ def test_a_probe_is_answered_as_the_page_reads_it():
     assert protocol.probed(request, {"loss": 1.274}, 1797)[0] == head("probed")
     beyond = Probe("c1f09", 6, 3, (9.0, 9.0))
     assert protocol.probed(beyond, {"loss": math.nan}, 1797)[0] == head("probed_not_finite")
+
+
+def test_a_caption_is_answered_as_the_page_reads_it():
+    assert protocol.captioned(Caption("c1f09", 6, 3), head("captioned")["text"])[0] == head("captioned")
 
 
 def test_status_and_errors_are_what_the_page_reads():

@@ -158,6 +158,35 @@ def test_a_probe_of_another_epoch_is_refused(page, opened):
     assert (error["code"], error["req"]) == ("stale_epoch", 8)
 
 
+def caption(page, req=6, epoch=1):
+    return {"v": 1, "k": "caption", "client": page.client, "req": req, "epoch": epoch}
+
+
+def test_a_page_that_asks_what_the_axes_mean_gets_the_caption(page, opened):
+    _, surface = digits_like()
+    opened(surface).handle(caption(page))
+    answer = page.wait_for(lambda: page.heads("captioned"), "the caption")[0]
+    assert (answer["req"], answer["epoch"], answer["text"]) == (6, 1, surface.caption())
+
+
+def test_a_caption_never_holds_up_the_messages_and_a_gradient_that_fails_is_words(page, opened):
+    def slow(theta):
+        if theta.requires_grad:
+            time.sleep(0.5)
+        return bowl(theta.detach())  # cannot be differentiated
+
+    session = opened(landscape(slow))
+    started = time.monotonic()
+    session.handle(caption(page))
+    session.handle(page.probe((0.0, 0.0), req=7))
+    assert time.monotonic() - started < 0.4
+    answer = page.wait_for(lambda: page.heads("captioned"), "the caption")[0]
+    assert "The gradient at the origin could not be taken." in answer["text"]
+    session.handle(caption(page, req=9, epoch=99))
+    error = page.wait_for(lambda: page.heads("error"), "the error")[0]
+    assert (error["code"], error["req"]) == ("stale_epoch", 9)
+
+
 def test_values_that_are_not_finite_travel_as_they_are(page, opened):
     def holes(theta):
         return torch.where(

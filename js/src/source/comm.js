@@ -5,13 +5,14 @@
 //      │                └──the comm is gone──▶ frozen
 //      └──no comm, or 7.5 s of silence where nobody says whether there is one──▶ static
 
-import {bye, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js";
+import {bye, caption, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js";
 
 /**
  * @typedef {import("../protocol.js").Message} Message
  * @typedef {import("../protocol.js").View} View
  * @typedef {import("../protocol.js").Wanted} Wanted
  * @typedef {import("../protocol.js").Probed} Probed
+ * @typedef {import("../protocol.js").Captioned} Captioned
  * @typedef {"waiting" | "live" | "busy" | "frozen" | "static"} State
  * @typedef {{view: View, fields: string[], tiles: Wanted[], shown: Wanted[]}} Request  shown: on screen and complete
  * @typedef {{
@@ -19,6 +20,7 @@ import {bye, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js
  *   open(have: string | null): void,
  *   want(request: Request | null): void,
  *   probe(at: [number, number]): Promise<Probed | null>,
+ *   caption(): Promise<Captioned | null>,
  *   order(kind: "refresh" | "pause" | "resume" | "back" | "forward"): void,
  *   decoded(ms: number): void,
  *   leave(removed: boolean): void, close(): void,
@@ -35,6 +37,8 @@ const BUSY_AFTER = 1200;
 const BETWEEN_WANTS = 50;
 const SILENT = 1500;
 const PROBE_PATIENCE = 20_000;
+/** A caption takes a gradient over all data. */
+const CAPTION_PATIENCE = 600_000;
 
 /** @param {number[]} values */
 function median(values) {
@@ -89,8 +93,8 @@ export class CommSource {
   #timer = null;
   /** @type {ReturnType<typeof setInterval> | null} */
   #clock = null;
-  /** @type {Map<number, {settle: (answer: Probed | null) => void, at: number}>} */
-  #probes = new Map();
+  /** What was asked and is not answered. @type {Map<number, {settle: (answer: any) => void, until: number}>} */
+  #asked = new Map();
 
   /**
    * @param {{
@@ -157,12 +161,22 @@ export class CommSource {
 
   /** @param {[number, number]} at @returns {Promise<Probed | null>} null when no answer can be had */
   probe(at) {
+    return this.#ask((req) => probe(this.client, req, this.epoch, at), PROBE_PATIENCE);
+  }
+
+  /** What the axes mean. @returns {Promise<Captioned | null>} null when no answer can be had */
+  caption() {
+    return this.#ask((req) => caption(this.client, req, this.epoch), CAPTION_PATIENCE);
+  }
+
+  /** @param {(req: number) => object} head @param {number} patience @returns {Promise<any>} */
+  #ask(head, patience) {
     if (!this.#isOpen()) return Promise.resolve(null);
     const req = ++this.#req;
     return new Promise((settle) => {
-      this.#probes.set(req, {settle, at: performance.now()});
+      this.#asked.set(req, {settle, until: performance.now() + patience});
       this.#waitingSince ??= performance.now();
-      this.#send(probe(this.client, req, this.epoch, at));
+      this.#send(head(req));
     });
   }
 
@@ -226,12 +240,12 @@ export class CommSource {
       if (message.epoch > this.epoch) this.#greetAgain();
       if (message.epoch !== this.epoch) return;
       for (const tile of message.tiles) this.#arrived(tile);
-    } else if (message.k === "probed" || message.k === "error") {
-      const waiting = message.req === null ? undefined : this.#probes.get(message.req);
+    } else if (message.k === "probed" || message.k === "captioned" || message.k === "error") {
+      const waiting = message.req === null ? undefined : this.#asked.get(message.req);
       if (waiting) {
-        this.#probes.delete(/** @type {number} */ (message.req));
-        waiting.settle(message.k === "probed" && message.epoch === this.epoch ? message : null);
-        // A probe that asks about a plane which has gone is nobody's mistake.
+        this.#asked.delete(/** @type {number} */ (message.req));
+        waiting.settle(message.k !== "error" && message.epoch === this.epoch ? message : null);
+        // One that asks about a plane which has gone is nobody's mistake.
         if (message.k === "error" && message.code === "stale_epoch") return;
       }
       if (message.k === "error" && message.code === "stale_epoch") return this.#greetAgain();
@@ -264,8 +278,8 @@ export class CommSource {
       this.#missing.clear();
       this.#request = null;
       this.#said = [];
-      for (const {settle} of this.#probes.values()) settle(null);
-      this.#probes.clear();
+      for (const {settle} of this.#asked.values()) settle(null);
+      this.#asked.clear();
     }
     this.epoch = epoch;
     this.#have = hash;
@@ -288,7 +302,7 @@ export class CommSource {
 
   /** The kernel speaks: whatever it is, it is alive. */
   #answered() {
-    const waits = this.#probes.size > 0 || (this.#missing.size > 0 && !this.#numbered);
+    const waits = this.#asked.size > 0 || (this.#missing.size > 0 && !this.#numbered);
     this.#waitingSince = waits ? performance.now() : null;
     if (this.state === "busy") this.#become("live");
     else if (!this.#isOpen()) this.#greetAgain();
@@ -309,9 +323,9 @@ export class CommSource {
       if (this.state === "waiting" && age >= STATIC_AFTER && this.wiring.commLive() !== true) this.#become("static");
       return;
     }
-    for (const [req, {settle, at}] of this.#probes) {
-      if (now - at < PROBE_PATIENCE) continue;
-      this.#probes.delete(req);
+    for (const [req, {settle, until}] of this.#asked) {
+      if (now < until) continue;
+      this.#asked.delete(req);
       settle(null);
     }
     if (this.#waitingSince !== null && now - this.#waitingSince > BUSY_AFTER) this.#become("busy");
@@ -398,8 +412,8 @@ export class CommSource {
     this.#request = null;
     this.#said = [];
     this.#waitingSince = null;
-    for (const {settle} of this.#probes.values()) settle(null);
-    this.#probes.clear();
+    for (const {settle} of this.#asked.values()) settle(null);
+    this.#asked.clear();
   }
 
   #stop() {

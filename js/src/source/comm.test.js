@@ -273,6 +273,19 @@ describe("wants", () => {
   });
 });
 
+describe("captions", () => {
+  test("an answer of this scene arrives, an error or another scene's is none", async () => {
+    const {source, of} = live();
+    const answers = [source.caption(), source.caption(), source.caption()];
+    const [one, two, three] = of("caption").map(({req}) => ({v: 1, client: "me", req}));
+    vi.advanceTimersByTime(60_000); // a gradient over all data
+    source.receive({...one, k: "captioned", epoch: 1, text: "u: random"}, []);
+    source.receive({...two, k: "captioned", epoch: 2, text: "of another plane"}, []);
+    source.receive({...three, k: "error", code: "eval_failed", text: "no", retry: false}, []);
+    expect(await Promise.all(answers)).toMatchObject([{text: "u: random"}, null, null]);
+  });
+});
+
 describe("probes", () => {
   test("get their own answer, and none when the plane has changed", async () => {
     const {source, of} = live();

@@ -102,6 +102,10 @@ export function memoryKernel({surface, scene, delay = 20, reply}) {
         shown = addresses(head.shown);
         clock ??= setInterval(step, delay);
       }
+      if (head.k === "caption") {
+        const {client, req} = head;
+        setTimeout(() => reply({v: 1, k: "captioned", client, req, epoch, text: `${name()}, in words`}, []), 30);
+      }
       if (head.k === "probe") {
         const [a, b] = head.at;
         const value = {loss: surface(at)(a, b)};

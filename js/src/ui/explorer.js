@@ -3,6 +3,7 @@
 import {undrawn} from "../colour.js";
 import {MapPane} from "../panes/map.js";
 import {CELLS, cover, isComplete} from "../tiles.js";
+import {About} from "./about.js";
 import {Axes} from "./axes.js";
 import {Bar} from "./bar.js";
 import {h, say} from "./dom.js";
@@ -36,6 +37,7 @@ export class ExplorerView {
   #sliders;
   #readout;
   #status = new StatusLine();
+  #about;
   #area = h("div", {class: "la-area"});
   #map = h("div", {class: "la-map"});
   #blank = h("div", {class: "la-blank"});
@@ -86,6 +88,7 @@ export class ExplorerView {
       field: () => session.fieldName,
       scene: () => `${session.epoch}/${session.hash}`,
     });
+    this.#about = new About({scene: () => session.scene, caption: () => session.source.caption()}, signal);
     this.element = this.#build();
     this.#pane.preferred = model.get("renderer") ?? "auto";
     this.#listen();
@@ -127,6 +130,7 @@ export class ExplorerView {
     const refresh = h("button", {type: "button"}, "Refresh");
     refresh.addEventListener("click", () => this.#session.source.order("refresh"), {signal: this.#signal});
     this.#stale.append(h("span", {}, "The model has changed since this map."), refresh);
+    this.#status.recipe.addEventListener("click", () => this.#about.open(), {signal: this.#signal});
     const dismiss = h("button", {type: "button", "aria-label": "dismiss"}, "×");
     dismiss.addEventListener("click", () => this.#session.dismissError(), {signal: this.#signal});
     this.#error.append(h("span"), dismiss);
@@ -148,6 +152,7 @@ export class ExplorerView {
       body,
       this.#sliders.element,
       this.#status.element,
+      this.#about.element,
       live,
     );
     // JupyterLab looks from the focused element upwards, and its own selectors may match before it comes to the root.

@@ -25,6 +25,9 @@ export function stateWords(state, pending, status, closed) {
   }
 }
 
+/** How normalisation layers are measured, in two words. @type {Record<string, string>} */
+const MODES = {eval: "eval mode", batch_stats: "batch statistics", reestimated: "re-estimated statistics"};
+
 export class StatusLine {
   #dot = h("span", {class: "la-dot"});
   #state = h("span", {class: "la-state", role: "status"});
@@ -32,7 +35,8 @@ export class StatusLine {
   #rate = h("span");
   #queue = h("span");
   #bad = h("span", {class: "la-bad"}, h("i", {class: "la-hatch"}), h("span"));
-  #recipe = h("span", {class: "la-recipe"});
+  /** What is measured, by mode and recipe: pressed, it says what the axes mean. */
+  recipe = h("button", {type: "button", class: "la-recipe"});
   element = h(
     "footer",
     {class: "la-foot"},
@@ -41,7 +45,7 @@ export class StatusLine {
     this.#bad,
     this.#rate,
     this.#queue,
-    this.#recipe,
+    this.recipe,
   );
 
   /**
@@ -65,11 +69,8 @@ export class StatusLine {
     two(this.#queue, working && !all ? counted(status.queue) : "", "to go");
     this.#bad.hidden = bad === 0;
     say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
-    say(
-      this.#recipe,
-      hash === null ? "" : `${mode ? `${mode.replace("_", " ")} mode · ` : ""}recipe ${hash.slice(0, 7)}`,
-    );
-    this.#recipe.title = notes.join("; ");
+    say(this.recipe, hash === null ? "" : `${MODES[mode] ? `${MODES[mode]} · ` : ""}recipe ${hash.slice(0, 7)}`);
+    this.recipe.title = [...notes, "Click: what the axes mean."].join("\n");
   }
 }
 

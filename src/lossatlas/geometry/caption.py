@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from lossatlas.geometry.slice import Slice
@@ -14,14 +14,14 @@ from lossatlas.objective import EvaluationError, Objective
 
 def caption_of(
     objective: Objective, plane: Slice, *, title: str, recipe: str, others: Mapping[str, Any]
-) -> str:
-    """What the axes of a plane or a line through an objective mean; one sentence or two for each thing."""
+) -> Generator[None, None, str]:
+    """What the axes of a plane or a line through an objective mean, as a job: one sentence or two for each thing."""
     line = len(plane.directions) == 1
     where = "the line θ(a) = origin + a·u" if line else "the plane θ(a, b) = origin + a·u + b·v"
     samples = f", all {objective.samples} samples" if objective.samples > 1 else ""
     said = [f"{title}: the loss on {where}{samples}. It is a slice."]
     said += _axes(objective, plane)
-    said.append(_gradient(objective, plane, "line" if line else "plane"))
+    said.append((yield from _gradient(objective, plane, "line" if line else "plane")))
     said += [_point(name, a, b, line) for name, a, b in plane.points]
     said += [
         _other(
@@ -51,9 +51,9 @@ def _axes(objective: Objective, plane: Slice) -> list[str]:
     return said
 
 
-def _gradient(objective: Objective, plane: Slice, kind: str) -> str:
+def _gradient(objective: Objective, plane: Slice, kind: str) -> Generator[None, None, str]:
     try:
-        gradient = objective.gradient(plane.origin)
+        gradient = yield from objective.gradient_work(plane.origin)
         length = norm(gradient)
     except (EvaluationError, RuntimeError):
         return "The gradient at the origin could not be taken."

@@ -350,13 +350,12 @@ class Objective:
 
     def gradient(self, theta: Tensor) -> Tensor:
         """The gradient of the loss at theta over all data, (P,) -> (P,)."""
-        point = self._checked(theta)
+        return jobs.call(self.gradient_work(self._checked(theta)))
 
-        def work() -> Generator[None, None, Tensor]:
-            with self.replica() as replica:
-                return (yield from _words(replica.gradient(point), "in the gradient", replica))
-
-        return jobs.call(work())
+    def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
+        """The gradient at theta, (P,), as a job that yields between chunks."""
+        with self.replica() as replica:
+            return (yield from _words(replica.gradient(theta), "in the gradient", replica))
 
     @contextlib.contextmanager
     def replica(self) -> Iterator[Replica]:

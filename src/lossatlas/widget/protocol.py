@@ -93,6 +93,15 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What the axes mean, in words, please."""
+
+    client: str
+    req: int
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Command:
     """pause, resume, refresh, back, forward or bye."""
 
@@ -101,7 +110,7 @@ class Command:
     removed: bool = False
 
 
-Request = Hello | Want | Probe | Command
+Request = Hello | Want | Probe | Caption | Command
 
 
 def parse(message: Any, scene: Scene) -> Request:
@@ -135,10 +144,12 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "probe":
             req = _integer(message, "req")
             return Probe(client, req, _integer(message, "epoch"), _pair(message.get("at"), "probe.at"))
+        case "caption":
+            return Caption(client, _integer(message, "req"), _integer(message, "epoch"))
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {_show(kind)}. Send hello, want, probe, pause, resume, refresh, back, forward or bye."
+        f"k is {_show(kind)}. Send hello, want, probe, caption, pause, resume, refresh, back, forward or bye."
     )
 
 
@@ -294,6 +305,14 @@ def probed(request: Probe, values: Mapping[str, float], samples: int) -> Message
     }  # fmt: skip
     bad = {name: str(value) for name, value in values.items() if not math.isfinite(value)}
     return ({**head, "bad": bad} if bad else head), []
+
+
+def captioned(request: Caption, text: str) -> Message:
+    """What the axes of the scene of that epoch mean."""
+    return {
+        "v": VERSION, "k": "captioned", "client": request.client, "req": request.req, "epoch": request.epoch,
+        "text": text,
+    }, []  # fmt: skip
 
 
 def status(

@@ -16,7 +16,7 @@ from lossatlas.objective import EvaluationError
 from lossatlas.widget import protocol
 from lossatlas.widget.agenda import Agenda
 from lossatlas.widget.outbox import Outbox
-from lossatlas.widget.protocol import BadRequest, Command, Hello, Message, Probe, View, Want
+from lossatlas.widget.protocol import BadRequest, Caption, Command, Hello, Message, Probe, View, Want
 from lossatlas.widget.publisher import publisher
 
 #: A new value means that the kernel has been started anew.
@@ -149,6 +149,8 @@ class Session:
                     self._work(jobs.TILES, self._tiles)
             case Probe():
                 self._probe(request)
+            case Caption():
+                self._caption(request)
             case Command(kind="bye"):
                 self._agenda.drop(request.client)
                 self._outbox.leave(request.client)
@@ -164,11 +166,7 @@ class Session:
         self._wake()
 
     def _probe(self, request: Probe) -> None:
-        if request.epoch != self.epoch:
-            raise BadRequest(
-                f"The point is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
-                "stale_epoch", request.client, request.req,
-            )  # fmt: skip
+        self._check_epoch(request, "point")
         landscape = self.landscape
         if max(map(abs, request.at)) > landscape.plane.reach:
             raise BadRequest(
@@ -176,14 +174,37 @@ class Session:
                 client=request.client, req=request.req,
             )  # fmt: skip
 
-        def work() -> Generator[None, None, None]:
-            try:
-                values = yield from landscape.at(*request.at)
-                self._post(protocol.probed(request, values, landscape.scene.samples))
-            except Exception as error:  # every request gets an answer
-                self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
+        def work() -> Generator[None, None, Message]:
+            values = yield from landscape.at(*request.at)
+            return protocol.probed(request, values, landscape.scene.samples)
 
-        jobs.worker.submit(work(), jobs.PROBE)
+        jobs.worker.submit(self._answer(request, work()), jobs.PROBE)
+
+    def _caption(self, request: Caption) -> None:
+        self._check_epoch(request, "caption")
+        landscape = self.landscape
+
+        def work() -> Generator[None, None, Message]:
+            text = yield from landscape.caption_work({})
+            return protocol.captioned(request, text)
+
+        # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
+        jobs.worker.submit(self._answer(request, work()), jobs.TURN)
+
+    def _check_epoch(self, request: Probe | Caption, what: str) -> None:
+        if request.epoch != self.epoch:
+            raise BadRequest(
+                f"The {what} is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
+                "stale_epoch", request.client, request.req,
+            )  # fmt: skip
+
+    def _answer(
+        self, request: Probe | Caption, work: Generator[None, None, Message]
+    ) -> Generator[None, None, None]:
+        try:
+            self._post((yield from work))
+        except Exception as error:  # every request gets an answer
+            self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
 
     def _show(self, landscape: Callable[[], Landscape]) -> None:
         with self._lock:
