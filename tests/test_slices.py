@@ -73,7 +73,7 @@ def test_the_grid_of_a_line_runs_over_its_home() -> None:
     assert landscape.grid().shape == (51,)
 
 
-def test_a_line_has_a_scene_and_is_shown_as_a_profile() -> None:
+def test_a_line_has_a_scene_and_its_profile_a_figure() -> None:
     landscape = on_line()
     assert [name for name, _, _ in landscape.scene.axes] == ["towards the other weights"]
     assert landscape.scene.hash == on_line().scene.hash
@@ -82,10 +82,6 @@ def test_a_line_has_a_scene_and_is_shown_as_a_profile() -> None:
     np.testing.assert_array_equal(figure.data[0].y, landscape.grid(shape=5))
     assert [shape.x0 for shape in figure.layout.shapes] == [0.0, 1.0]  # θ and the other weights
     assert figure.layout.xaxis.title.text.startswith("a · towards the other weights · 1 = ")
-    with pytest.raises(
-        TypeError, match="explorer draws planes, and this landscape lies on a line. Use landscape.figure"
-    ):
-        landscape.explore()  # type: ignore[attr-defined]
 
 
 def test_the_figure_of_a_line_leaves_a_gap_where_a_value_is_not_finite_and_says_so() -> None:
@@ -102,6 +98,48 @@ def test_the_figure_of_a_plane_is_the_map() -> None:
     plane = la.Plane.weights(objective, "theta[0]", "theta[1]")
     with pytest.raises(TypeError, match="lies on a plane, whose figure is the map"):
         la.Landscape(objective, plane).figure()  # type: ignore[attr-defined]
+
+
+def test_the_tiles_of_a_line_are_its_values_at_dyadic_points() -> None:
+    landscape = on_line()
+    address = la.TileAddress(0, 1, 0)  # a from 1 to 2
+    for nodes in (3, 5, 9, 17, 33):
+        rank, points = landscape.missing(address)[0]
+        for _ in landscape.work(points):
+            pass
+        found = landscape.known(address)
+        assert found is not None
+        assert (found.nodes, found.rank, found.centres) == (nodes, rank, None)
+        np.testing.assert_array_equal(found.values, [landscape.evaluate(np.linspace(1, 2, nodes))])
+    assert landscape.missing(address) == []
+    assert landscape.evaluated == 33  # a row, not a square
+
+
+def test_a_coarse_tile_of_a_parabola_is_the_parabola() -> None:
+    objective = la.Objective.from_function(lambda t: (t**2).sum(), torch.ones(2, dtype=torch.float64))
+    landscape = la.Landscape(objective, la.Line(objective.theta, torch.tensor([2.0, 0.0]).double()))
+    for _ in landscape.work(landscape.home_pass(5)):
+        pass
+    found = landscape.known(la.TileAddress(0, 0, 0))
+    assert found is not None
+    a = np.linspace(0, 1, 33)
+    np.testing.assert_allclose(found.filled(), [(1 + 2 * a) ** 2 + 1], rtol=1e-14)
+    assert found.error is not None
+    assert found.error < 1e-13
+
+
+def test_a_refreshed_line_starts_at_the_model_as_it_is_and_keeps_its_end() -> None:
+    model, other = mlp(6, 8, 3).double(), mlp(6, 8, 3, seed=1).double()
+    objective = la.Objective(model, F.cross_entropy, (DATA[0].double(), DATA[1]))
+    lines = [la.Line.between(objective, other), la.Line.along(objective, la.Direction.gradient(objective))]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.5)
+    for line in lines:
+        fresh = la.Landscape(objective, line).renewed().slice
+        assert fresh.names == line.names
+        assert torch.equal(fresh.origin, 0.5 * line.origin)
+    assert torch.allclose(la.Landscape(objective, lines[0]).renewed().slice.at(1.0), flat(other), rtol=1e-12)
 
 
 # Profiles.

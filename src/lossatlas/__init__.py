@@ -46,6 +46,7 @@ def explore(
     data: Any = None,
     *,
     plane: Plane | None = None,
+    line: Line | None = None,
     seed: int = 0,
     extent: Sequence[float] | None = None,
     fields: Sequence[str | Mapping[str, Callable[[Any, Any], Any]]] = ("loss",),
@@ -55,7 +56,7 @@ def explore(
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
 
     model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
-    filter-normalised one of `seed` by default. extent: the home view (a0, a1, b0, b1), by default the plane's.
+    filter-normalised one of `seed` by default; or a line, whose profile is a curve that zooms. extent: the home view (a0, a1, b0, b1), by default the plane's.
     Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, budget, dtype, device) or
     are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
     for what cannot be mapped.
@@ -74,23 +75,21 @@ def explore(
         objective = model
     else:
         objective = Objective(model, loss_fn, data, fields=fields, **options)  # type: ignore[arg-type]
-    plane = Plane.random(objective, seed) if plane is None else plane
-    return _explore(Landscape(objective, plane, extent=extent, title=title), **traits)
+    if plane is not None and line is not None:
+        raise TypeError("Both a plane and a line were passed. Pass one of them.")
+    where = plane or line or Plane.random(objective, seed)
+    return _explore(Landscape(objective, where, extent=extent, title=title), **traits)
 
 
 def _explore(landscape: Landscape, **traits: Any) -> Explorer:
-    """The explorer of this landscape; keywords are its traits, such as theme or height. Raises TypeError for a line."""
-    if isinstance(landscape.slice, Line):
-        raise TypeError(
-            "The explorer draws planes, and this landscape lies on a line. Use landscape.figure(), its profile as a curve."
-        )
+    """The explorer of this landscape; keywords are its traits, such as theme or height."""
     from lossatlas.widget import Explorer
 
     known = {name for name in Explorer.class_trait_names(sync=True) if not name.startswith("_")}
     for name in traits:
         if name not in known - {"scene", "around"}:
             raise TypeError(
-                f"explore got an unknown keyword {name!r}. Beside plane, seed, extent, fields and title it takes those of "
+                f"explore got an unknown keyword {name!r}. Beside plane, seed, line, extent, fields and title it takes those of "
                 f"Objective ({', '.join(_OPTIONS)}) and traits, such as theme, height and turn_u."
             )
     return Explorer(landscape, **traits)
@@ -119,9 +118,7 @@ def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any
 
 
 def _display(landscape: Landscape, **kwargs: Any) -> Any:
-    """A landscape as the last line of a cell shows its explorer; that of a line its profile."""
-    if isinstance(landscape.slice, Line):
-        return _figure(landscape)._repr_mimebundle_(**kwargs)
+    """A landscape as the last line of a cell shows its explorer."""
     return _explore(landscape)._repr_mimebundle_(**kwargs)
 
 

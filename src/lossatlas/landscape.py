@@ -26,7 +26,7 @@ from lossatlas.geometry import (
 )
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
-from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Profile, Tile, grid_points, parts, read_pass
+from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Profile, Tile, nodes_of, parts, read_pass
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
 _DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
@@ -55,6 +55,7 @@ class Scene:
     at: Turn
     notes: tuple[str, ...]
     mode: str = ""  # of normalisation layers; "" of a plain function
+    points: tuple[tuple[str, float, float], ...] = ()  # what is marked: a name, a, b
     about: tuple[str, ...] = ()  # each axis in words: its recipe, its length, its angle to the other
 
 
@@ -62,7 +63,7 @@ class Landscape:
     """The objective on a plane or a line: nothing is computed until it is asked for, and no node twice.
 
     extent: the home view (a0, a1, b0, b1), by default the plane's own. On a line there are `evaluate`, `grid`,
-    `profile`, `caption` and `on`; maps and tiles need a plane. Raises TypeError or ValueError when plane and objective do not belong
+    `profile`, `explore`, `caption` and `on`; `tile` needs a plane. Raises TypeError or ValueError when plane and objective do not belong
     together. Every value is exact (all data, accumulated in float64); NaN and ±inf stay what they are.
     """
 
@@ -123,6 +124,11 @@ class Landscape:
                 "a landscape of a plane."
             )
         return self.slice
+
+    @property
+    def on_line(self) -> bool:
+        """Whether this is the landscape of a line."""
+        return isinstance(self.slice, Line)
 
     @property
     def evaluated(self) -> int:
@@ -205,8 +211,7 @@ class Landscape:
         )
         count = _check_count(num)
         a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
-        on_line = isinstance(self.slice, Line)
-        values = np.asarray(self.evaluate(a, None if on_line else b, field=field))
+        values = np.asarray(self.evaluate(a, None if self.on_line else b, field=field))
         way = sum(
             step * d.double() for step, d in zip((a1 - a0, b1 - b0), self.slice.directions, strict=False)
         )
@@ -285,8 +290,7 @@ class Landscape:
         """
         objective = self.objective.renewed()
         first = self._first
-        plane = first.renewed(objective) if isinstance(first, Plane) else first
-        return self._on(objective, plane)
+        return self._on(objective, first.renewed(objective))
 
     def on(self, data: Any) -> Landscape:
         """The same plane on other data, held out data for example: the model as it was when this objective was made.
@@ -353,7 +357,7 @@ class Landscape:
 
     def missing(self, address: TileAddress) -> list[tuple[int, list[Point]]]:
         """What a tile still lacks: pieces of nodes, each with the `Pass.rank` that it completes."""
-        return parts(self._store, address)
+        return parts(self._store, address, line=self.on_line)
 
     def knows(self, points: Iterable[Point]) -> bool:
         """Whether all these nodes have been evaluated."""
@@ -361,7 +365,7 @@ class Landscape:
 
     def known(self, address: TileAddress, field: str = "loss") -> Pass | None:
         """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
-        return read_pass(self._store, address, self._column(field), self._rounding)
+        return read_pass(self._store, address, self._column(field), self._rounding, line=self.on_line)
 
     def at(self, a: float, b: float) -> Generator[None, None, dict[str, float]]:
         """All fields at a point, exact, as a job."""
@@ -371,7 +375,7 @@ class Landscape:
     def home_pass(self, nodes: int = 3) -> list[Point]:
         """The nodes of a first picture of the home view."""
         tiles = home_tiles(self.home, level_of(self.home))
-        return [point for tile in tiles for point in grid_points(*tile.axes(nodes))]
+        return [point for tile in tiles for point in nodes_of(tile, nodes, line=self.on_line)]
 
     @property
     def _rounding(self) -> float:
@@ -400,11 +404,12 @@ class Landscape:
             levels=self.levels,
             dtype=str(objective.dtype).removeprefix("torch."),
             samples=objective.samples,
-            turns=self._turn.towards,
+            turns=("", "", "") if self.on_line else self._turn.towards,
             directions=self.directions.names if isinstance(plane, Plane) else (),
             at=self._turn,
             notes=objective.notes,
             mode=objective.mode,
+            points=plane.points,
             about=_words_of(plane, lengths, unit),
         )
 

@@ -80,7 +80,8 @@ class Page:
                 numbers = np.frombuffer(buffers[0], "<f4").astype(float)
                 for tile in head["head"]:
                     n = tile["nodes"]
-                    values = numbers[tile["off"] : tile["off"] + n * n].reshape(n, n) + tile["base"]
+                    count = tile.get("rows", n) * n
+                    values = numbers[tile["off"] : tile["off"] + count].reshape(-1, n) + tile["base"]
                     found[tile["z"], tile["x"], tile["y"]] = (tile, values)
         return found
 

@@ -55,6 +55,28 @@ def test_explore_takes_an_objective_and_a_plane():
         la.explore(objective, nn.functional.cross_entropy, (x, y))
 
 
+def test_a_line_is_shown_and_has_nothing_to_turn():
+    model, x, y = small()
+    objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
+    line = la.Line.between(objective, torch.zeros(objective.size))
+    explorer = la.explore(objective, line=line, extent=(0, 1))
+    assert explorer.landscape.slice is line
+    assert explorer.scene["home"] == [0, 1, 0, 0]
+    assert [axis["name"] for axis in explorer.scene["axes"]] == ["towards the other weights"]
+    assert [point["name"] for point in explorer.scene["points"]] == ["θ", "other"]
+    assert "image/png" in explorer._repr_mimebundle_()[0]
+    for name, value in {"turn_u": 5, "offset": 0.5}.items():
+        with pytest.raises(TypeError, match="A line is not turned or moved. Make a landscape of a plane"):
+            setattr(explorer, name, value)
+    with pytest.raises(TypeError, match="has no panel"):
+        _ = explorer.panel
+    explorer.close()
+    with pytest.raises(TypeError, match="Both a plane and a line"):
+        la.explore(objective, line=line, plane=la.Plane.random(objective))
+    with pytest.raises(TypeError, match="A line is not turned or moved"):
+        la.explore(objective, line=line, turn_u=5)
+
+
 def test_explore_passes_on_what_an_objective_takes():
     model, x, y = small()
     explorer = la.explore(

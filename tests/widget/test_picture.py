@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import lossatlas as la
 from lossatlas.widget import picture
 from lossatlas.widget.picture import colours, encode_png, home_png
 from tests.widget.helpers import landscape
@@ -67,3 +68,22 @@ def test_the_colours_are_those_of_viridis_to_one_step():
     matplotlib = pytest.importorskip("matplotlib")
     expected = np.rint(255 * matplotlib.colormaps["viridis"](np.arange(256))[:, :3])
     assert np.abs(picture._viridis() - expected).max() <= 1
+
+
+def test_a_profile_is_a_curve_whose_gaps_are_grey():
+    objective = la.Objective.from_function(
+        lambda t: torch.where(t[0] > 0.5, torch.nan, (t**2).sum()), torch.zeros(2, dtype=torch.float64)
+    )
+    surface = la.Landscape(objective, la.Line(objective.theta, torch.tensor([1.0, 0.0]).double()))
+    assert home_png(surface) is None
+    for _ in surface.work(surface.home_pass(17)):
+        pass
+    pixels = decode_png(home_png(surface)).astype(int)
+    assert pixels.shape == (193, 385, 3)
+    inside = pixels[1:-1, 1:-1]
+    red = inside[..., 0].argmin(axis=0)  # the row of the line: the one colour that is not bright
+    a = np.linspace(-1, 1, 385)[1:-1]
+    drawn = a <= 0.5 + 1e-9
+    expected = 8 + (1 - a[drawn] ** 2) * (192 - 16) - 1
+    assert np.abs(red[drawn] - expected).max() < 2  # a line of two pixels, and steep at the left
+    assert (inside[:, ~drawn] == (200, 204, 210)).all()

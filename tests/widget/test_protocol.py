@@ -1,6 +1,7 @@
 """The wire against the fixtures that the page's tests read too."""
 
 import base64
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -30,6 +31,7 @@ SCENE = Scene(
     at=Turn(24, 0, 0.0),
     notes=("evaluation mode",),
     mode="eval",
+    points=(("θ", 0.0, 0.0),),
     about=(
         "u: random Gaussian 1 of seed 0; 89.9° between u and v",
         "v: random Gaussian 2 of seed 0; 89.9° between u and v",
@@ -83,8 +85,9 @@ def test_a_bad_message_is_refused_in_words(path):
     if case["code"] == "stale_epoch":
         assert protocol.parse(case["head"], SCENE).epoch < 0  # well formed; the session knows the epoch
         return
+    scene = dataclasses.replace(SCENE, axes=SCENE.axes[: case.get("axes", 2)])
     with pytest.raises(BadRequest, match=r"[.!]$") as caught:
-        protocol.parse(case["head"], SCENE)
+        protocol.parse(case["head"], scene)
     assert caught.value.code == case["code"]
 
 
@@ -146,6 +149,18 @@ def test_tiles_are_what_the_page_reads():
         bases,
     )
     assert message == wanted["head"]
+    assert [base64.b64encode(buffer).decode() for buffer in buffers] == wanted["buffers"]
+
+
+def test_tiles_of_a_line_are_what_the_page_reads():
+    wanted = fixture("tiles_of_a_line")
+    bases = Bases()
+    bases._bases[0, 1, 0, 0] = 0.5
+    values = np.array([[1.5, 0.5, np.nan]])
+    row = Pass(TileAddress(1, -2, 0), values, None, None, False)
+    message, buffers = protocol.tiles(3, 14, [(0, row)], bases)
+    assert message == wanted["head"]
+    assert np.frombuffer(buffers[0], "<f4")[:2].tolist() == [1.0, 0.0]
     assert [base64.b64encode(buffer).decode() for buffer in buffers] == wanted["buffers"]
 
 

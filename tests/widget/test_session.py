@@ -158,6 +158,26 @@ def test_a_probe_of_another_epoch_is_refused(page, opened):
     assert (error["code"], error["req"]) == ("stale_epoch", 8)
 
 
+def test_a_line_is_served_in_rows_as_deep_as_one_looks(page, opened):
+    objective = la.Objective.from_function(bowl, torch.zeros(3, dtype=torch.float64))
+    surface = la.Landscape(objective, la.Line(objective.theta, torch.tensor([1.0, 0.0, 0.0]).double()))
+    session = opened(surface)
+    session.handle(page.hello())
+    page.wait_for(lambda: {(0, -1, 0), (0, 0, 0)} <= set(page.tiles()), "the home view's first pass, unasked")
+    tiles = [(0, -1, 0), (0, 0, 0), (9, 5, 0)]
+    session.handle(page.want(tiles))
+    for (z, x, _), (head, values) in complete(page, tiles).items():
+        truth = surface.evaluate(np.linspace(x, x + 1, 33) / 2**z)
+        assert (head["rows"], values.shape) == (1, (1, 33))
+        assert np.abs(values - truth).max() <= 2**-24 * np.abs(truth - head["base"]).max()
+    session.handle(page.probe((0.3, 0.0), req=5))
+    probed = page.wait_for(lambda: page.heads("probed"), "the answer")[0]
+    assert probed["value"]["loss"] == surface.evaluate(0.3)
+    assert (
+        surface.evaluated == 65 + 33 + 1
+    )  # two tiles that share a node, a deep one that shares none, the probe
+
+
 def caption(page, req=6, epoch=1):
     return {"v": 1, "k": "caption", "client": page.client, "req": req, "epoch": epoch}
 

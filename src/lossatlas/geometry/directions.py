@@ -136,6 +136,25 @@ class Direction:
         return cls(vector, name, {"kind": "own", "hash": digest([vector])}, "user-given")
 
 
+def remade(
+    objective: Objective, recipe: Mapping[str, Any], vector: Tensor, name: str = "own"
+) -> Direction | None:
+    """The direction of a recipe at the objective's θ, or None where only its bytes are known."""
+    kind = recipe["kind"]
+    if kind == "random":
+        scaling = Scaling.from_recipe(recipe)
+        return Direction.random(
+            objective, recipe["seed"], recipe["index"], normalize=scaling.by, ignore=scaling.ignore, layers=scaling.layers
+        )  # fmt: skip
+    if kind == "gradient":
+        return Direction.gradient(objective)
+    if kind == "weight":
+        return Direction.weight(objective, recipe["name"])
+    if kind == "eigenvector":
+        return Direction.eigenvector(objective, recipe["number"])
+    return Direction.own(vector, name) if kind == "own" else None
+
+
 def eigenvectors(objective: Objective, numbers: Sequence[int]) -> list[Direction]:
     """Several eigenvectors of one Hessian, as `Direction.eigenvector`."""
     check_objective(objective)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossatlas.geometry.directions import Direction
+from lossatlas.geometry.directions import Direction, remade
 from lossatlas.geometry.slice import Extent, Point
 from lossatlas.geometry.vectors import (
     check_alike,
@@ -81,6 +81,17 @@ class Line:
             objective.theta, towards.vector, towards.name, recipe, (towards.about,), (-0.5, 1.5, 0.0, 0.0), points,
             _owned=True,
         )  # fmt: skip
+
+    def renewed(self, objective: Objective) -> Line:
+        """The line of the same recipe through another θ; itself where the recipe does not say how to make it."""
+        recipe = dict(self.recipe or {})
+        if recipe.get("kind") == "between":
+            return Line.between(objective, self.at(1.0))
+        if recipe.get("kind") == "line":
+            made = remade(objective, recipe["u"], self.u, self.name)
+            if made is not None:
+                return Line.along(objective, made)
+        return self
 
     @property
     def size(self) -> int:

@@ -18,6 +18,7 @@ from lossatlas.geometry.directions import (
     eigenvectors,
     random_directions,
     random_pair,
+    remade,
     turn,
 )
 from lossatlas.geometry.principal import components_of
@@ -276,7 +277,9 @@ class Plane:
                 orthogonal=recipe.get("orthogonal", False),
             )  # fmt: skip
         if recipe.get("kind") == "along":
-            made = [_made(objective, recipe[name], vector) for name, vector in (("u", self.u), ("v", self.v))]
+            made = [
+                remade(objective, recipe[name], vector) for name, vector in (("u", self.u), ("v", self.v))
+            ]
             if None not in made:
                 u, v = (direction for direction in made if direction is not None)
                 return Plane.along(objective, u, v, orthogonal=recipe.get("orthogonal", False))
@@ -407,20 +410,3 @@ def _turned(objective: Objective, axis: Direction, towards: Direction, degrees: 
         return axis.scaling.apply(turned, objective.theta, objective.parameters)
     scale = norm(axis.vector) / (norm(towards.vector) or 1.0)
     return turn(axis.vector, scale * towards.vector, degrees)
-
-
-def _made(objective: Objective, recipe: Mapping[str, Any], vector: Tensor) -> Direction | None:
-    """The direction of a recipe at the objective's θ, or None where only its bytes are known."""
-    kind = recipe["kind"]
-    if kind == "random":
-        scaling = Scaling.from_recipe(recipe)
-        return Direction.random(
-            objective, recipe["seed"], recipe["index"], normalize=scaling.by, ignore=scaling.ignore, layers=scaling.layers
-        )  # fmt: skip
-    if kind == "gradient":
-        return Direction.gradient(objective)
-    if kind == "weight":
-        return Direction.weight(objective, recipe["name"])
-    if kind == "eigenvector":
-        return Direction.eigenvector(objective, recipe["number"])
-    return Direction.own(vector) if kind == "own" else None

@@ -3,6 +3,17 @@
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.store import NodeStore, Point, grid_points
-from lossatlas.sampling.tile import Pass, Tile, parts, read_pass
+from lossatlas.sampling.tile import Pass, Tile, nodes_of, parts, read_pass
 
-__all__ = ["Evaluator", "NodeStore", "Pass", "Point", "Profile", "Tile", "grid_points", "parts", "read_pass"]
+__all__ = [
+    "Evaluator",
+    "NodeStore",
+    "Pass",
+    "Point",
+    "Profile",
+    "Tile",
+    "grid_points",
+    "nodes_of",
+    "parts",
+    "read_pass",
+]

@@ -33,20 +33,18 @@ def spline_matrix(n: int, m: int) -> np.ndarray:
 
 
 def interpolate(values: np.ndarray, size: int) -> np.ndarray:
-    """The spline through n × n values, at size × size equally spaced points, borders included.
+    """The spline through n × n values, at size × size equally spaced points, borders included; 1 × n stay one row.
 
     A grid that holds NaN or infinity is filled bilinearly instead, and is NaN wherever such a node has a say: a
     spline would carry it across the whole tile.
     """
-    n = len(values)
+    rows, n = values.shape
     finite = np.isfinite(values)
-    if finite.all():
-        matrix = spline_matrix(n, size)
-        return matrix @ values @ matrix.T
-    matrix = _linear(n, size)
-    filled = matrix @ np.where(finite, values, 0.0) @ matrix.T
-    reach = (matrix > 0).astype(float)
-    filled[reach @ ~finite @ reach.T > 0] = np.nan
+    matrix = (spline_matrix if finite.all() else _linear)(n, size)
+    across = np.ones((1, 1)) if rows == 1 else matrix
+    filled = across @ np.where(finite, values, 0.0) @ matrix.T
+    if not finite.all():
+        filled[(across > 0).astype(float) @ ~finite @ (matrix > 0).astype(float).T > 0] = np.nan
     return filled
 
 

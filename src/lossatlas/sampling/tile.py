@@ -19,10 +19,13 @@ _SAFETY = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The evaluated values of a tile: n × n nodes and, half-way to the next pass, the centres of their cells."""
+    """The evaluated values of a tile: n × n nodes and, half-way to the next pass, the centres of their cells.
+
+    Of a line it is the row at b = 0, 1 × n.
+    """
 
     address: TileAddress
-    values: np.ndarray  # (n, n) float64, row 0 at the lowest b
+    values: np.ndarray  # (n, n) float64, row 0 at the lowest b; (1, n) of a line
     centres: np.ndarray | None  # (n − 1, n − 1) float64
     error: float | None  # stated maximum error of the function drawn through them; None with nothing held out
     noise: bool  # the hold-out difference drowns in rounding
@@ -30,7 +33,7 @@ class Pass:
     @property
     def nodes(self) -> int:
         """Nodes per side: 3, 5, 9, 17 or 33."""
-        return len(self.values)
+        return self.values.shape[1]
 
     @property
     def rank(self) -> int:
@@ -43,9 +46,9 @@ class Pass:
         return self.nodes == CELLS + 1
 
     def filled(self) -> np.ndarray:
-        """(33, 33): the evaluated nodes and, between them, the spline through them."""
+        """(33, 33), or (1, 33): the evaluated nodes and, between them, the spline through them."""
         grid = self.values if self.centres is None else fill_centres(self.values, self.centres)
-        return interpolate(grid, CELLS + 1) if len(grid) < CELLS + 1 else grid
+        return interpolate(grid, CELLS + 1) if grid.shape[1] < CELLS + 1 else grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +66,28 @@ class Tile:
     error: float  # stated maximum error of the function drawn through the nodes, in units of the field
 
 
-def read_pass(store: NodeStore, address: TileAddress, field: int, rounding: float) -> Pass | None:
+def nodes_of(address: TileAddress, nodes: int, *, line: bool = False) -> list[Point]:
+    """The nodes of a pass of a tile, row by row; of a line's tile the lowest row alone."""
+    a, b = address.axes(nodes)
+    return grid_points(a, b[:1] if line else b)
+
+
+def read_pass(
+    store: NodeStore, address: TileAddress, field: int, rounding: float, *, line: bool = False
+) -> Pass | None:
     """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two."""
     points: list[Point] = []
     nodes = 0
     for more in PASSES:  # from the coarsest: a tile of which little is known costs little
-        finer = grid_points(*address.axes(more))
+        finer = nodes_of(address, more, line=line)
         if not store.knows(finer):
             break
         nodes, points = more, finer
     if not nodes:
         return None
-    values = store.get(points)[:, field].reshape(nodes, nodes)
+    values = store.get(points)[:, field].reshape(-1, nodes)
     centres = None
-    if nodes < CELLS + 1:
+    if nodes < CELLS + 1 and not line:
         middle = grid_points(*address.centres(nodes))
         if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
@@ -90,20 +101,20 @@ def stated_error(values: np.ndarray, rounding: float) -> tuple[float | None, boo
     1.5 d + 4 ε max|L|, with d the largest difference between the nodes and the prediction from every second one, over
     those that are not themselves knots of it. None where nothing can be held out or a value is not finite.
     """
-    if len(values) <= PASSES[0] or not np.isfinite(values).all():
+    if values.shape[1] <= PASSES[0] or not np.isfinite(values).all():
         return None, False
     floor = _ROUNDINGS * rounding * float(np.abs(values).max())
-    held_out = float(np.abs(interpolate(values[::2, ::2], len(values)) - values).max())
+    held_out = float(np.abs(interpolate(values[::2, ::2], values.shape[1]) - values).max())
     return _SAFETY * held_out + floor, held_out < floor
 
 
-def parts(store: NodeStore, address: TileAddress) -> list[tuple[int, list[Point]]]:
+def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list[tuple[int, list[Point]]]:
     """What is missing of a tile: pieces of nodes, each with the `Pass.rank` that it completes, in order."""
     pieces = []
     planned: set[Point] = set()
     for index, nodes in enumerate(PASSES):
-        steps = [(2 * index, grid_points(*address.axes(nodes)))]
-        if index and PASSES[index - 1] >= _HALVED:
+        steps = [(2 * index, nodes_of(address, nodes, line=line))]
+        if not line and index and PASSES[index - 1] >= _HALVED:
             steps.insert(0, (2 * index - 1, grid_points(*address.centres(PASSES[index - 1]))))
         for rank, step in steps:
             missing = [point for point in store.missing(step) if point not in planned]

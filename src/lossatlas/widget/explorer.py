@@ -33,11 +33,13 @@ _OFFSET_STEPS = 128
 # What decides the plane: a position of all these is a bookmark, and a place in the history.
 _CONTROLS = ("turn_u", "turn_v", "offset", *CHOICES)
 
+_NO_TURNS = "A line is not turned or moved. Make a landscape of a plane, as in Plane.along(objective, u, v)."
+
 jobs.slow_down(kernel.duty)
 
 
 class Explorer(anywidget.AnyWidget):
-    """A zoomable map of a landscape; display it, or make it the last line of a cell.
+    """A zoomable map of a landscape, or the curve of a line; display it, or make it the last line of a cell.
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
     steps of 1/128; u_from, u_to, v_from, v_to, offset_along: what is turned towards what, by the names in
@@ -77,7 +79,9 @@ class Explorer(anywidget.AnyWidget):
             raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
         home = landscape.home
         start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
-        self._names = landscape.directions
+        if landscape.on_line and set(traits) & set(_CONTROLS):
+            raise TypeError(_NO_TURNS)
+        self._names = None if landscape.on_line else landscape.directions
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
         self._history = History(self._position)
         self.around = self._history.around
@@ -194,6 +198,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _on_turn(self, _change: Any) -> None:
         if self._session is not None:
+            if self._session.landscape.on_line:
+                raise TypeError(_NO_TURNS)
             self._history.visit(self._position)
             self.around = self._history.around
             self._session.turn(Turn(**self._position))

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 
 def make_panel(explorer: Explorer) -> ipywidgets.VBox:
-    """The sliders turn u, turn v and offset, and below them what they turn between, linked to the traits both ways."""
+    """The sliders turn u, turn v and offset, and below them what they turn between, linked to the traits both ways.
+
+    Raises TypeError for the explorer of a line.
+    """
     names = explorer.scene["turns"]
+    if not names["u"]:
+        raise TypeError("A line is not turned or moved, so that its explorer has no panel.")
     sliders = {
         "turn_u": _slider(ipywidgets.IntSlider, f"turn u towards {names['u']}", -180, 180, 1),
         "turn_v": _slider(ipywidgets.IntSlider, f"turn v towards {names['v']}", -180, 180, 1),

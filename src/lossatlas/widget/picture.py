@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lossatlas.geometry import home_tiles, level_of
+from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
 from lossatlas.landscape import Landscape
+from lossatlas.sampling import Pass
 from lossatlas.sampling.spline import interpolate
+from lossatlas.widget.curve import WIDTH, draw_curve
 
 _STATIC = Path(__file__).parent.parent / "static"
 
@@ -32,6 +34,8 @@ def home_png(landscape: Landscape) -> bytes | None:
     known = [landscape.known(tile) for tile in tiles]
     if not known or any(item is None for item in known):
         return None
+    if landscape.on_line:
+        return encode_png(draw_curve(_profile(landscape.home, tiles, known)))
     columns = sorted({tile.x for tile in tiles})
     rows = sorted({tile.y for tile in tiles})
     picture = np.full(((_SIDE - 1) * len(rows) + 1, (_SIDE - 1) * len(columns) + 1), np.nan)
@@ -44,18 +48,34 @@ def home_png(landscape: Landscape) -> bytes | None:
 
 def colours(values: np.ndarray) -> np.ndarray:
     """Values as (rows, columns, 3) bytes of the default colour map, in the logarithm where the range asks for it."""
+    values = _scaled(values)
     finite = values[np.isfinite(values)]
     result = np.empty((*values.shape, 3), dtype=np.uint8)
     result[:] = _NOT_FINITE
     if not len(finite):
         return result
-    if finite.min() > 0 and finite.max() > _LOG_FROM * finite.min():
-        values, finite = np.log(values), np.log(finite)
     low, high = float(finite.min()), float(finite.max())
     share = (values - low) / ((high - low) or 1.0)
     drawn = np.isfinite(share)
     result[drawn] = _viridis()[np.rint(share[drawn] * 255).astype(int)]
     return result
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """The values, or their logarithms where the range asks for it."""
+    finite = values[np.isfinite(values)]
+    log = len(finite) and finite.min() > 0 and finite.max() > _LOG_FROM * finite.min()
+    return np.log(np.where(np.isfinite(values), values, np.nan)) if log else values
+
+
+def _profile(home: Extent, tiles: list[TileAddress], known: list[Pass | None]) -> np.ndarray:
+    """(WIDTH,): what is drawn from one end of a line's home view to the other."""
+    steps = np.linspace(0.0, 1.0, _SIDE)
+    rows = [
+        (tile, interpolate(item.filled(), _SIDE)[0]) for tile, item in zip(tiles, known, strict=True) if item
+    ]
+    at = np.concatenate([tile.extent[0] + steps * (tile.extent[1] - tile.extent[0]) for tile, _ in rows])
+    return np.interp(np.linspace(*home[:2], WIDTH), at, _scaled(np.concatenate([row for _, row in rows])))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

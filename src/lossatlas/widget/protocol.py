@@ -200,6 +200,8 @@ def _address(tile: Any, scene: Scene) -> TileAddress:
         raise BadRequest(
             f"Tile z={_show(z)} is outside the levels {coarsest} to {finest} that {scene.dtype} resolves."
         )
+    if len(scene.axes) == 1 and y != 0:
+        raise BadRequest(f"Tile y={_show(y)} is not on the line. Send y = 0.")
     if max(abs(x), abs(y)) >= _LARGEST:
         raise BadRequest(f"Tile x={_show(x)}, y={_show(y)} is too far out. Stay below 2⁴⁷.")
     return TileAddress(z, x, y)
@@ -225,6 +227,7 @@ def scene_head(scene: Scene) -> Head:
         "at": dataclasses.asdict(scene.at),
         "notes": list(scene.notes),
         "mode": scene.mode,
+        "points": [{"name": name, "a": a, "b": b} for name, a, b in scene.points],
     }
 
 
@@ -285,7 +288,7 @@ def tiles(
                 "min": float(finite.min()) if len(finite) else None,
                 "max": float(finite.max()) if len(finite) else None,
                 "bad": len(values) - len(finite), "se_level": 0.0, "se_shape": 0.0, "noise": item.noise,
-                "base": base, "off": offset,
+                "base": base, "off": offset, **({"rows": 1} if len(item.values) == 1 else {}),
             }
         )  # fmt: skip
         chunks.append((values - base).astype("<f4"))

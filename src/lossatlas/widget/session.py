@@ -168,9 +168,9 @@ class Session:
     def _probe(self, request: Probe) -> None:
         self._check_epoch(request, "point")
         landscape = self.landscape
-        if max(map(abs, request.at)) > landscape.plane.reach:
+        if max(map(abs, request.at)) > landscape.slice.reach:
             raise BadRequest(
-                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.plane.reach:.2g}.",
+                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.slice.reach:.2g}.",
                 client=request.client, req=request.req,
             )  # fmt: skip
 
