@@ -17,7 +17,7 @@ const scene = {
 };
 
 /** A host's model with a kernel behind it. @param {Record<string, any>} [traits] */
-function host(traits = {}) {
+function host(traits = {}, shown = scene) {
   /** @type {Record<string, any>} */
   const values = {
     turn_u: 0,
@@ -39,7 +39,7 @@ function host(traits = {}) {
   const pipe = {open: true};
   const kernel = memoryKernel({
     surface,
-    scene,
+    scene: shown,
     delay: 5,
     reply: (head, buffers) => setTimeout(() => pipe.open && tell("msg:custom", head, buffers), 1),
   });
@@ -136,6 +136,36 @@ test("one click says what the axes mean: what the page knows at once, then the k
   expect(dialog.querySelector("p").textContent).toBe("0:0:0, in words");
   for (const button of dialog.querySelectorAll("button")) if (button.textContent === "close") button.click();
   expect(dialog.open).toBe(false);
+});
+
+test("a line is a curve: one row of tiles, no b, nothing to turn", async () => {
+  const paths = {moveTo() {}, lineTo() {}, rect() {}};
+  vi.stubGlobal("Path2D", function Path2D() {
+    return paths;
+  });
+  const canvas = document.createElement("canvas").getContext("2d");
+  for (const name of ["fillText", "setLineDash", "stroke", "fill", "clip", "save", "restore"])
+    Object.assign(/** @type {any} */ (canvas), {[name]() {}});
+  const line = {...scene, axes: [scene.axes[0]], home: [-1, 1, 0, 0], turns: {u: "", v: "", offset: ""}};
+  const from = host({scene: {...line, hash: "memory0:0:0"}, view: {center: [0, 0], span: 2}}, line);
+  const {root, api} = opened(from);
+  vi.advanceTimersByTime(1500);
+  expect(root.dataset).toMatchObject({state: "live", slice: "line", renderer: "curve"});
+  // A home of 2 units on 546 pixels: level 0, whose two tiles have 65 nodes.
+  expect(api.stats()).toMatchObject({complete: true, level: 0, evaluated: 65, total: 65, nodesAtCentre: 33});
+  expect(Math.abs(api.valueAt(0.31, 7) - (1 + 0.31 ** 2))).toBeLessThan(4e-5);
+  const asked = from.sent.filter(({k}) => k === "want").flatMap(({tiles, shown}) => [...tiles, ...shown]);
+  expect(asked.every(([, , y]) => y === 0)).toBe(true);
+  // The values span 1 to 2, and some room.
+  expect(api.stats().domain[0]).toBeCloseTo(0.94, 3);
+  expect(api.stats().domain[1]).toBeCloseTo(2.06, 3);
+  const texts = [...root.querySelectorAll(".la-axis-title text")].map((title) => title.firstChild.textContent);
+  expect(texts).toEqual(["a · random 1 · 1 = 0.310 ‖θ‖", "loss"]);
+  api.setView({center: [0.5, 3], span: 1e-3});
+  vi.advanceTimersByTime(1500);
+  expect(api.view().center).toEqual([0.5, 0]);
+  expect(api.stats()).toMatchObject({complete: true, nodesAtCentre: 33});
+  expect(api.stats().domain[1]).toBeLessThan(1.26);
 });
 
 test("a name is text, whatever it says", async () => {

@@ -19,8 +19,8 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{
  *   hash: string, title: string, axes: Axis[], fields: Field[], home: number[], tile: number, z: number[],
  *   dtype: string, samples?: number | null, turns?: {u?: string | null, v?: string | null, offset?: string | null},
- *   directions?: string[], at?: Position, notes?: string[], mode?: string
- * }} Scene  home: a0, a1, b0, b1; z: coarsest and finest level that may be asked for
+ *   directions?: string[], at?: Position, notes?: string[], mode?: string, points?: {name: string, a: number, b: number}[]
+ * }} Scene  axes: two, or one of a line; home: a0, a1, b0, b1, of a line b0 = b1 = 0; z: coarsest and finest level that may be asked for
  *
  * @typedef {{
  *   z: number, x: number, y: number, f: number, q: number, nodes: number, error: number | null,
@@ -83,12 +83,20 @@ export function isScene(scene) {
   );
 }
 
+/** The row of a line's tile as a tile: the same for every b. @param {Float32Array} row */
+function repeated(row) {
+  const values = new Float32Array(row.length ** 2);
+  for (let at = 0; at < values.length; at += row.length) values.set(row, at);
+  return values;
+}
+
 /** @param {any} head @param {DataView | undefined} buffer @returns {TileData | null} null when it cannot be true */
 function tileOf(head, buffer) {
   const {z, x, y, f, nodes, off, base} = head;
   const integers = [z, x, y, f, nodes, off].every(Number.isInteger);
   if (!integers || !SIDES.has(nodes) || !isNumber(base) || buffer === undefined) return null;
-  const count = nodes * nodes;
+  const row = head.rows === 1;
+  const count = row ? nodes : nodes * nodes;
   const inner = head.centres === true ? (nodes - 1) * (nodes - 1) : 0;
   if (off < 0 || 4 * (off + count + inner) > buffer.byteLength) return null;
   return {
@@ -104,7 +112,7 @@ function tileOf(head, buffer) {
     bad: isNumber(head.bad) ? head.bad : 0,
     noise: head.noise === true,
     base,
-    values: floats(buffer, off, count),
+    values: row ? repeated(floats(buffer, off, count)) : floats(buffer, off, count),
     centres: inner > 0 ? floats(buffer, off + count, inner) : null,
   };
 }

@@ -10,7 +10,7 @@ const LAST = SIZE - 1;
 /** A side may border on squares two levels finer: this many of them. */
 const PARTS = 4;
 
-/** The drawn value at (i, j) of a square's own 129 × 129 points. @param {Source} source @param {number} i @param {number} j */
+/** The drawn value at (i, j) of a square's own 129 × 129 points. @param {Omit<Source, "density">} source @param {number} i @param {number} j */
 export function valueIn({grid, offset, uv: [u0, v0, u1, v1]}, i, j) {
   return sample(grid, u0 + (i / LAST) * (u1 - u0), v0 + (j / LAST) * (v1 - v0)) + offset;
 }

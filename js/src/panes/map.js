@@ -1,17 +1,18 @@
 // The map: what part of the plane is seen, drawn at most once per animation frame and only when something changed.
 
-import {lookupTable, undrawn} from "../colour.js";
+import {drawn, lookupTable, undrawn} from "../colour.js";
 import {fade, ladder} from "../ladder.js";
 import {BLEND_MS, Plan} from "../plan.js";
 import {createCpuRenderer} from "../render/cpu.js";
+import {createCurveRenderer, spanOf} from "../render/curve.js";
 import {createGlRenderer} from "../render/gl.js";
 import {h} from "../ui/dom.js";
+import {PALETTE} from "../ui/theme.js";
 import {Viewport} from "../viewport.js";
 
 /**
  * @typedef {import("../session.js").Session} Session
  * @typedef {import("../plan.js").Subject} Subject
- * @typedef {import("../ui/theme.js").Rgb} Rgb
  * @typedef {import("../ladder.js").Ladder} Ladder
  * @typedef {[number, number]} Point
  * @typedef {{drawn(pane: MapPane): void, viewed(viewport: Viewport): void}} Listener  after each frame; after each move
@@ -38,8 +39,8 @@ export class MapPane {
   /** @type {Ladder | null} */
   ladder = null;
   lut = lookupTable("viridis");
-  /** @type {{background: Rgb, hatch: Rgb}} */
-  palette = {background: [240, 240, 240], hatch: [140, 140, 140]};
+  /** @type {import("../ui/theme.js").Palette} */
+  palette = PALETTE.light;
   frames = 0;
   /** Own script time of the last frames, ms. @type {number[]} */
   times = [];
@@ -66,6 +67,7 @@ export class MapPane {
   #emulated = false;
   #lostAt = Number.NEGATIVE_INFINITY;
   #cpu = createCpuRenderer();
+  #curve = createCurveRenderer();
   /** Lines on their way from one ladder to the next. @type {{from: Ladder, since: number} | null} */
   #fading = null;
   /** @type {{from: [number, number], to: [number, number], since: number} | null} */
@@ -88,6 +90,11 @@ export class MapPane {
 
   get level() {
     return this.#level;
+  }
+
+  /** Whether this is a line: one axis, and a curve. */
+  get onLine() {
+    return this.session.scene?.axes.length === 1;
   }
 
   /** Lines as drawn now. */
@@ -126,7 +133,7 @@ export class MapPane {
     const [width, height] = this.#size;
     if (width < 1) return null;
     const viewport = Viewport.fit(this.session.scene?.home ?? [-1, 1, -1, 1], width, height);
-    return {rect: viewport.rect, level: viewport.level(this.ratio, null)};
+    return {rect: this.#seen(viewport).rect, level: viewport.level(this.ratio, null)};
   }
 
   /** @param {Viewport} viewport @param {boolean} [byHand] */
@@ -136,11 +143,18 @@ export class MapPane {
   }
 
   /** @param {Viewport} viewport */
-  #see(viewport) {
+  #see({center, span, width, height}) {
+    const viewport = new Viewport([center[0], this.onLine ? 0 : center[1]], span, width, height);
     if (viewport.equals(this.viewport)) return;
     this.viewport = viewport;
     this.listener.viewed(viewport);
     this.changed();
+  }
+
+  /** What is seen of the plane; of a line, where b is 0, its height is none. @param {Viewport} viewport @returns {Viewport} */
+  #seen(viewport) {
+    const [a0, a1] = viewport.rect;
+    return this.onLine ? Object.create(viewport, {rect: {value: [a0, a1, 0, 0]}}) : viewport;
   }
 
   /** Something that decides what is wanted has changed. */
@@ -183,7 +197,8 @@ export class MapPane {
   }
 
   /** What is drawn at a point of the plane, in the field's own unit; null where nothing is. @param {Point} point */
-  valueAt([a, b]) {
+  valueAt([a, across]) {
+    const b = this.onLine ? 0 : across;
     const subject = this.#target() ?? this.subject;
     const found = subject && (this.#plan.at(subject, a, b) ?? (this.subject && this.#plan.at(this.subject, a, b)));
     return found ? undrawn(found.value, subject.scale) : null;
@@ -211,7 +226,8 @@ export class MapPane {
     const {center, span, width, height} = subject.viewport;
     const {tiles, shown} = this.#plan.wants(subject, this.session.scene.z);
     const waits = this.subject !== null && this.subject.hash !== subject.hash;
-    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles, shown, waits};
+    const wanted = this.onLine ? tiles.filter(([, , y]) => y === 0) : tiles;
+    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles: wanted, shown, waits};
   }
 
   /** The colours span what is in sight. */
@@ -227,7 +243,7 @@ export class MapPane {
     const viewport = this.viewport;
     const [lowest, highest] = this.session.scene?.z ?? [-20, 16];
     const level = Math.min(Math.max(viewport.level(this.ratio, this.#level, this.#held), lowest), highest);
-    return {hash, field, scale, viewport, level};
+    return {hash, field, scale, viewport: this.#seen(viewport), level};
   }
 
   draw() {
@@ -243,7 +259,7 @@ export class MapPane {
     const subject = stays ? {...target, hash: old.hash} : target;
     this.subject = subject;
     const {moving} = this.#plan.update(subject, started, blend);
-    const colours = this.#colours(started, blend);
+    const colours = this.onLine ? this.#values(viewport) : this.#colours(started, blend);
     const fading = this.#lines(subject, started, blend);
 
     const [width, height] = this.#fitCanvas(viewport);
@@ -262,6 +278,7 @@ export class MapPane {
         value: (scale === "log" ? Math.log(level.value) : level.value) - origin,
       })),
       ...this.palette,
+      marks: this.#marks(viewport),
       desaturate: stays ? OLD : 0,
       hurried: this.#held,
     });
@@ -283,6 +300,24 @@ export class MapPane {
     if (value !== undefined && Number.isFinite(value)) return value;
     const [first] = this.#plan.squares.values();
     return first?.to.offset ?? 0;
+  }
+
+  /** The drawn values that a curve spans. @param {Viewport} viewport */
+  #values(viewport) {
+    this.domain = spanOf(this.#plan.squares.values(), viewport.rect) ?? this.domain ?? [0, 1];
+    return this.domain;
+  }
+
+  /** Where marked points of a line lie, in device pixels. @param {Viewport} viewport */
+  #marks(viewport) {
+    const points = (this.onLine && this.session.scene?.points) || [];
+    return points.map(({name, a}) => ({name, x: viewport.toPixels([a, 0])[0] * this.ratio}));
+  }
+
+  /** The row of a value on the axis of a curve, CSS pixels. @param {number} value */
+  rowOf(value) {
+    const [lo, hi] = this.domain ?? [0, 1];
+    return ((this.viewport?.height ?? 0) * (hi - drawn(value, this.session.scale))) / (hi - lo || 1);
   }
 
   /** The colour domain, on its way to a new one. @param {number} now @param {number} blend @returns {[number, number]} */
@@ -309,7 +344,8 @@ export class MapPane {
 
   /** The isolines of what is in sight, new ones fading in. @param {Subject} subject @param {number} now @param {number} blend */
   #lines({scale, viewport}, now, blend) {
-    const range = this.#plan.range(viewport) ?? {lo: 0, hi: 0};
+    const [from0, to0] = this.domain ?? [0, 0];
+    const range = this.onLine ? {lo: from0, hi: to0} : (this.#plan.range(viewport) ?? {lo: 0, hi: 0});
     const last = this.ladder;
     const listed = widened(range, last?.scale === scale ? this.#listed : null);
     this.#listed = listed;
@@ -348,6 +384,7 @@ export class MapPane {
   }
 
   #renderer() {
+    if (this.onLine) return this.#curve;
     if (this.preferred === "cpu") return this.#cpu;
     if (!this.#glTried || (this.#emulated && this.preferred === "webgl2" && this.#gl === null)) {
       this.#glTried = true;

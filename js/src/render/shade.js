@@ -37,6 +37,7 @@ import {paintCells} from "./cells.js";
  * @property {[number, number, number]} hatch colour of the stripes over what is not finite, 0 to 255
  * @property {number} desaturate 0 to 1: greys an old picture that is kept while a new one loads
  * @property {number} [relief] 0 to 1: soft light from the upper left; 0 when left out
+ * @property {{name: string, x: number}[]} [marks] of a curve: x in device pixels
  * @property {boolean} [hurried] in the middle of a gesture, where a coarser picture in time is better than a fine one late
  */
 

@@ -64,10 +64,13 @@ export function memoryKernel({surface, scene, delay = 20, reply}) {
   const send = (tiles) => {
     const buffer = new Float32Array(tiles.reduce((sum, tile) => sum + tile.values.length, 0));
     let off = 0;
-    const head = tiles.map(({values, centres: _, ...rest}) => {
+    const onLine = scene.axes.length === 1;
+    const head = tiles.map(({values: all, centres: _, ...rest}) => {
+      const values = onLine ? all.subarray(0, rest.nodes) : all;
       buffer.set(values, off);
       off += values.length;
-      return {...rest, centres: false, se_level: 0, se_shape: 0, off: off - values.length};
+      const rows = onLine ? {rows: 1} : {};
+      return {...rest, ...rows, centres: false, se_level: 0, se_shape: 0, off: off - values.length};
     });
     reply({v: 1, k: "tiles", epoch, n: ++n, client: null, head}, [new DataView(buffer.buffer)]);
   };

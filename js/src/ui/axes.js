@@ -38,6 +38,18 @@ function svg(tag, attributes) {
   return element;
 }
 
+/** @typedef {{name: string, labels: {at: number, text: string}[], shift: ReturnType<typeof labelled>["shift"]}} Values  at: from the top */
+
+/** The ticks of b. @param {Viewport} viewport @returns {Values} */
+function acrossOf(viewport) {
+  const {height, rect} = viewport;
+  const [b0, b1] = [rect[2], rect[3]];
+  const count = Math.max(2, height / 56);
+  const places = ticks(b0, b1, count);
+  const {texts, shift} = labelled(places, tickStep(b0, b1, count), formatLevel);
+  return {name: "b", labels: texts.map((text, i) => ({at: viewport.toPixels([0, places[i]])[1], text})), shift};
+}
+
 /** The axes of a map, drawn around an area that lies at (left, top) in the picture. */
 export class Axes {
   element = svg("svg", {class: "la-axes", "aria-hidden": "true"});
@@ -52,11 +64,14 @@ export class Axes {
     this.element.append(this.#lines, this.#labels, this.#titles);
   }
 
-  /** @param {Viewport} viewport @param {{left: number, top: number}} at @param {readonly Axis[]} axes */
-  draw(viewport, {left, top}, axes) {
+  /**
+   * @param {Viewport} viewport @param {{left: number, top: number}} at @param {readonly Axis[]} axes
+   * @param {(Values & {key: string}) | null} [values] of a curve, instead of b
+   */
+  draw(viewport, {left, top}, axes, values = null) {
     const {width, height} = viewport;
     const [a0, a1, b0, b1] = viewport.rect;
-    const state = [a0, a1, b0, b1, width, height, left, top, axes.map((axis) => axis.name)].join();
+    const state = [a0, a1, b0, b1, width, height, left, top, axes.map((axis) => axis.name), values?.key].join();
     if (state === this.#drawn) return;
     this.#drawn = state;
     const bottom = top + height;
@@ -88,15 +103,11 @@ export class Axes {
       path += `M${x.toFixed(1)} ${bottom}v${TICK}`;
       label(x, bottom + TICK + 15, labelsA.texts[i], "middle");
     });
-    const countB = Math.max(2, height / 56);
-    const stepB = tickStep(b0, b1, countB);
-    const ticksB = ticks(b0, b1, countB);
-    const labelsB = labelled(ticksB, stepB, formatLevel);
-    ticksB.forEach((b, i) => {
-      const y = top + viewport.toPixels([0, b])[1];
-      path += `M${left} ${y.toFixed(1)}h${-TICK}`;
-      label(left - TICK - 5, y + 4, labelsB.texts[i], "end");
-    });
+    const up = values ?? acrossOf(viewport);
+    for (const {at, text} of up.labels) {
+      path += `M${left} ${(top + at).toFixed(1)}h${-TICK}`;
+      label(left - TICK - 5, top + at + 4, text, "end");
+    }
     this.#lines.setAttribute("d", path);
     for (const unused of this.#pool.splice(used)) unused.remove();
 
@@ -105,7 +116,7 @@ export class Axes {
     titleA.textContent = cut(axisTitle(counting("a", labelsA.shift), axes[0]), width);
     const turned = {"text-anchor": "middle", transform: `rotate(-90 ${TITLE} ${middle})`};
     const titleB = svg("text", {x: TITLE, y: middle, ...turned});
-    titleB.textContent = cut(axisTitle(counting("b", labelsB.shift), axes[1]), height);
+    titleB.textContent = cut(axisTitle(counting(up.name, up.shift), axes[1]), height);
     [titleA, titleB].forEach((title, i) => {
       const about = svg("title", {});
       about.textContent = axes[i]?.about ?? "";

@@ -9,6 +9,31 @@ import {h, labelled, say} from "./dom.js";
 
 const BETWEEN_LABELS = 15;
 
+/**
+ * The numbers beside an axis of values of this height, lowest first, and where they stand.
+ * @param {readonly number[]} domain in drawn values, at the bottom and at the top @param {Scale} scale @param {number} height
+ */
+export function labelsOf([lo, hi], scale, height) {
+  const y = (/** @type {number} */ value) => height * (1 - (drawn(value, scale) - lo) / (hi - lo || 1));
+  const own = ladder({lo: undrawn(lo, scale), hi: undrawn(hi, scale), scale});
+  const majors = own.levels.filter((level) => level.major);
+  // Minor levels are named where the majors alone would leave the bar almost without numbers.
+  const named = majors.length >= 3 ? majors : own.levels;
+  let last = Number.POSITIVE_INFINITY;
+  const kept = named.filter(({value}) => {
+    const at = y(value);
+    if (last - at < BETWEEN_LABELS || at < 4 || at > height - 4) return false;
+    last = at;
+    return true;
+  });
+  // An even ladder has one step; on the others every number has its own digits, and few of them.
+  const values = kept.map(({value}) => value);
+  const {texts, shift} = own.rung.startsWith("even")
+    ? labelled(values, own.step, formatLevel)
+    : {texts: kept.map(({value, step}) => formatLevel(value, step)), shift: null};
+  return {labels: texts.map((text, i) => ({at: y(values[i]), text})), shift};
+}
+
 export class Bar {
   canvas = h("canvas", {class: "la-bar-canvas", "aria-hidden": "true"});
   labels = h("div", {class: "la-bar-labels"});
@@ -29,26 +54,9 @@ export class Bar {
     const y = (/** @type {number} */ value) => height * (1 - (drawn(value, scale) - lo) / (hi - lo || 1));
     this.#paint(levels, y, lut, height, ratio);
 
-    const own = ladder({lo: undrawn(lo, scale), hi: undrawn(hi, scale), scale});
-    const majors = own.levels.filter((level) => level.major);
-    // Minor levels are named where the majors alone would leave the bar almost without numbers.
-    const named = majors.length >= 3 ? majors : own.levels;
-    let last = Number.POSITIVE_INFINITY;
-    const kept = named.filter(({value}) => {
-      const at = y(value);
-      if (last - at < BETWEEN_LABELS || at < 4 || at > height - 4) return false;
-      last = at;
-      return true;
-    });
-    // An even ladder has one step; on the others every number has its own digits, and few of them.
-    const even = own.rung.startsWith("even");
-    const values = kept.map(({value}) => value);
-    const {texts, shift} = even
-      ? labelled(values, own.step, formatLevel)
-      : {texts: kept.map(({value, step}) => formatLevel(value, step)), shift: null};
+    const {labels, shift} = labelsOf(domain, scale, height);
     say(this.shift, shift === null ? "" : `${shift.from} + ${shift.unit} ×`);
-    const spans = texts.map((text, i) => h("span", {style: `top:${y(values[i]).toFixed(1)}px`}, text));
-    this.labels.replaceChildren(...spans);
+    this.labels.replaceChildren(...labels.map(({at, text}) => h("span", {style: `top:${at.toFixed(1)}px`}, text)));
   }
 
   /**

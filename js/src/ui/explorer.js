@@ -5,7 +5,7 @@ import {MapPane} from "../panes/map.js";
 import {CELLS, cover, isComplete} from "../tiles.js";
 import {About} from "./about.js";
 import {Axes} from "./axes.js";
-import {Bar} from "./bar.js";
+import {Bar, labelsOf} from "./bar.js";
 import {h, say} from "./dom.js";
 import {attachGestures} from "./gestures.js";
 import {Header} from "./header.js";
@@ -19,6 +19,7 @@ import {PALETTE, watchTheme} from "./theme.js";
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
 const ROOM = {left: 72, top: 14, right: 86, bottom: 50};
+const LINE_ROOM = {...ROOM, right: 20};
 const NARROW_ROOM = {left: 12, top: 12, right: 66, bottom: 12};
 const COMPACT = 760;
 const NARROW = 480;
@@ -80,7 +81,11 @@ export class ExplorerView {
     );
     this.#sliders = new Sliders(session, signal);
     this.#readout = new Readout({
-      toPlane: (pixels) => this.#pane.viewport?.toPlane(pixels) ?? [0, 0],
+      toPlane: (pixels) => {
+        const [a, b] = this.#pane.viewport?.toPlane(pixels) ?? [0, 0];
+        return [a, this.#pane.onLine ? 0 : b];
+      },
+      row: (at) => (this.#pane.onLine ? this.#pane.rowOf(this.#pane.valueAt(at) ?? Number.NaN) : null),
       pixel: () => 1 / (this.#pane.viewport?.scale ?? 1),
       size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
       read: (at) => this.#pane.valueAt(at),
@@ -217,7 +222,8 @@ export class ExplorerView {
     if (width === 0) return;
     const size = width < NARROW ? "narrow" : width < COMPACT ? "compact" : "wide";
     this.element.dataset.size = size;
-    this.#room = size === "narrow" ? NARROW_ROOM : ROOM;
+    const {onLine} = this.#pane;
+    this.#room = onLine ? LINE_ROOM : size === "narrow" ? NARROW_ROOM : ROOM;
     const {left, top, right, bottom} = this.#room;
     const wanted = Number(this.#session.model.get("height") ?? HEIGHT) || HEIGHT;
     // Higher than wide, a narrow map would be mostly outside the home extent.
@@ -296,10 +302,12 @@ export class ExplorerView {
     const pane = this.#pane;
     const {viewport, domain, subject} = pane;
     if (viewport === null || subject === null) return;
-    this.#axes.draw(viewport, this.#room, this.#session.scene?.axes ?? []);
-    if (domain !== null) {
+    const {scale} = subject;
+    const values = pane.onLine && domain ? this.#values(domain, scale, viewport.height) : null;
+    this.#axes.draw(viewport, this.#room, this.#session.scene?.axes ?? [], values);
+    if (domain !== null && values === null) {
       const {levels, lut, ratio} = pane;
-      this.#bar.draw({domain, scale: subject.scale, levels, lut, height: viewport.height, ratio});
+      this.#bar.draw({domain, scale, levels, lut, height: viewport.height, ratio});
     }
     this.#readout.draw();
     this.element.dataset.renderer = pane.rendererKind;
@@ -308,6 +316,12 @@ export class ExplorerView {
       this.#counts = this.#count();
       this.#describe();
     }
+  }
+
+  /** The axis of a curve. @param {[number, number]} domain @param {import("../tiles.js").Scale} scale @param {number} height */
+  #values(domain, scale, height) {
+    const name = this.#session.fieldName + (scale === "log" ? " · log scale" : "");
+    return {name, ...labelsOf(domain, scale, height), key: `${name}${domain}`};
   }
 
   /** How many of the view's nodes are evaluated, and how many of them are not finite. Shared borders count once. */
@@ -323,10 +337,11 @@ export class ExplorerView {
       // A tile owns its left and lower border; the view's outer ones belong to the last of each row and column.
       const column = address.x === right ? 1 : 0;
       const row = address.y === upper ? 1 : 0;
-      counts.total += (CELLS + column) * (CELLS + row);
+      const {onLine} = this.#pane;
+      counts.total += (CELLS + column) * (onLine ? 1 : CELLS + row);
       const data = this.#session.store.get(hash, field, address)?.data;
       if (data === undefined) continue;
-      counts.evaluated += (data.nodes - 1 + column) * (data.nodes - 1 + row) + (data.centres?.length ?? 0);
+      counts.evaluated += (data.nodes - 1 + column) * (onLine ? 1 : data.nodes - 1 + row) + (data.centres?.length ?? 0);
       counts.bad += data.bad;
     }
     return counts;
@@ -337,7 +352,8 @@ export class ExplorerView {
     const session = this.#session;
     const {scene, source, status, error, model} = session;
     const {state} = source;
-    Object.assign(this.element.dataset, {state, epoch: String(session.epoch)});
+    const slice = this.#pane.onLine ? "line" : "plane";
+    Object.assign(this.element.dataset, {state, slice, epoch: String(session.epoch)});
     this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale);
     const enabled = state !== "static" && state !== "frozen";
     this.#sliders.draw(scene, session.position, enabled);

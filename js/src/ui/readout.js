@@ -12,8 +12,9 @@ const ROOM_ABOVE = 46;
 /**
  * @typedef {{
  *   toPlane(pixels: Point): Point, pixel(): number, size(): Point,
- *   read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string, scene(): string
- * }} Reading  pixel: width of one in the plane; read: the drawn value as the field's own, NaN where it is not finite;
+ *   row(at: Point): number | null, read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string, scene(): string
+ * }} Reading  pixel: width of one in the plane; row: where a curve runs there, in pixels; NaN
+ *   where it does not, null on a map; read: the drawn value as the field's own, NaN where it is not finite;
  *   scene: what is drawn, by name
  */
 
@@ -67,9 +68,12 @@ export class Readout {
     }
     if (!inside || !point) return;
     this.vertical.style.transform = `translateX(${at[0]}px)`;
-    this.horizontal.style.transform = `translateY(${at[1]}px)`;
+    const row = this.reading.row(point);
+    this.horizontal.hidden = Number.isNaN(row);
+    this.horizontal.style.transform = `translateY(${row ?? at[1]}px)`;
     const pixel = this.reading.pixel();
-    const where = `a ${coordinate(point[0], pixel)}\u2002b ${coordinate(point[1], pixel)}`;
+    const [a, b] = point.map((value) => coordinate(value, pixel));
+    const where = row === null ? `a ${a}\u2002b ${b}` : `a ${a}`;
     say(this.pill, `${where}\u2003${this.#exact ?? this.#interpolated(point)}`);
     // Above or below the pointer, never over it, and inside the map. Percentages are of the pill itself: asking for its
     // size here would have the browser lay out the page in the middle of a frame.

@@ -12,6 +12,7 @@ function readoutOn() {
   const map = {shift: 0, scene: "one", probes: 0};
   const readout = new Readout({
     toPlane: ([x, y]) => [x + map.shift, y],
+    row: () => null,
     pixel: () => 1,
     size: () => [100, 100],
     read: () => 7,

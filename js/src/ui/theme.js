@@ -3,10 +3,12 @@
 /** @typedef {"light" | "dark"} Theme */
 /** @typedef {[number, number, number]} Rgb */
 
-/** What the renderers need of a theme; the rest is in styles.css. @type {Record<Theme, {background: Rgb, hatch: Rgb}>} */
+/** @typedef {{background: Rgb, hatch: Rgb, paper: Rgb, ink: Rgb}} Palette  paper and ink: of a curve */
+
+/** What the renderers need of a theme; the rest is in styles.css. @type {Record<Theme, Palette>} */
 export const PALETTE = {
-  light: {background: [236, 239, 243], hatch: [138, 147, 162]},
-  dark: {background: [29, 33, 41], hatch: [112, 121, 136]},
+  light: {background: [236, 239, 243], hatch: [138, 147, 162], paper: [255, 255, 255], ink: [28, 126, 214]},
+  dark: {background: [29, 33, 41], hatch: [112, 121, 136], paper: [18, 21, 26], ink: [77, 171, 247]},
 };
 
 /** @param {string} chosen the trait @returns {Theme} */
