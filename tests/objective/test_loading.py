@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import lossatlas as la
-from lossatlas.objective import loading
+from lossatlas.objective import loading, progress
 from tests.zoo import F, classification, cnn, flat, mlp, normal, whole
 
 FLOAT64 = 1e-12
@@ -193,12 +193,41 @@ def test_images_from_workers_are_read_in_the_same_order() -> None:
 
 
 def test_reading_that_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(loading, "_QUIET", -1.0)
-    la.Objective(net(), F.cross_entropy, LOADERS["by index"]())
-    assert "lossatlas: reading the data, batch 1 of 5" in capsys.readouterr().err
-    monkeypatch.setattr(loading, "_QUIET", 60.0)
-    la.Objective(net(), F.cross_entropy, LOADERS["by index"]())
-    assert capsys.readouterr().err == ""
+    for kind, words in (
+        ("by index", "batch 1 of 5,"),
+        ("a stream", "1 batch,"),
+        ("their own", "batch 1 of 2,"),
+    ):
+        loader = {
+            "by index": LOADERS["by index"],
+            "a stream": lambda: DataLoader(Streamed(), batch_size=16),
+            "their own": Sized,
+        }[kind]
+        monkeypatch.setattr(progress, "QUIET", -1.0)
+        la.Objective(net(), F.cross_entropy, loader())
+        said = capsys.readouterr().err
+        assert "lossatlas: reading the data" in said
+        assert words in said
+        monkeypatch.setattr(progress, "QUIET", 60.0)
+        la.Objective(net(), F.cross_entropy, loader())
+        assert capsys.readouterr().err == ""
+
+
+class Streamed(IterableDataset):
+    """Samples that come one by one; nobody knows how many."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return zip(X, Y, strict=True)
+
+
+class Sized:
+    """A loader of one's own that knows its length."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(X[:35], Y[:35]), (X[35:], Y[35:])])
 
 
 def test_batches_of_changing_structure_are_refused_in_words() -> None:

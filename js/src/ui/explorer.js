@@ -19,7 +19,7 @@ import {PALETTE, watchTheme} from "./theme.js";
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
 const ROOM = {left: 72, top: 14, right: 86, bottom: 50};
-const LINE_ROOM = {...ROOM, right: 20};
+const LINE_ROOM = {...ROOM, right: 28};
 const NARROW_ROOM = {left: 12, top: 12, right: 66, bottom: 12};
 const COMPACT = 760;
 const NARROW = 480;

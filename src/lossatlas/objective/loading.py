@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +16,11 @@ from lossatlas.objective.anybatch import bytes_of, identity
 from lossatlas.objective.data import Batch, Resident
 from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.progress import Progress
 from lossatlas.objective.untouched import DrewRandomNumbers, no_draws, random_streams_untouched, seeded
 
 #: What batches of a loader may take in memory, in bytes, before they are read anew in every pass.
 BUDGET = 2 << 30
-
-_QUIET = 2.0  # seconds before a line says that data are being read
 
 Make = Callable[[Any, int], Batch]  # (what the loader yields, its index) -> a batch on the device
 
@@ -73,7 +70,7 @@ def read(loader: Iterable[Any], make: Make, budget: int) -> tuple[Sequence[Batch
     with _started(loader):
         source = _Source.of(loader)
         batches, taken = Resident(), 0
-        with _Progress(source) as progress:
+        with Progress(source.total) as progress:
             for index, raw in enumerate(source.first()):
                 taken += bytes_of(raw)
                 if taken > budget:
@@ -92,7 +89,7 @@ def _stream(source: _Source, make: Make, budget: int) -> Stream:
     digests, sizes, taken = [], [], 0
     try:
         # Later passes run beside the user's cells: they may draw nothing from the streams that those draw from.
-        with random_streams_untouched(), no_draws(), _Progress(source) as progress:
+        with random_streams_untouched(), no_draws(), Progress(source.total) as progress:
             for index, raw in enumerate(source.again()):
                 digests.append(digest(identity(raw)))
                 sizes.append(make(raw, index).size)
@@ -134,6 +131,16 @@ class _Source:
             return cls(_alone(loader), lock=lock)
         indices = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
         return cls(loader, tuple(indices), lock)
+
+    @property
+    def total(self) -> int | None:
+        """How many batches a pass has, where that can be known without a reading."""
+        if self.order:
+            return len(self.order)
+        # Not of a DataLoader over a stream of samples: asked for its length, it complains when there are more.
+        with contextlib.suppress(Exception):
+            return None if isinstance(self.loader, DataLoader) else len(self.loader)
+        return None
 
     def first(self) -> Iterable[Any]:
         """The first pass, with the user's own workers."""
@@ -211,26 +218,3 @@ def _started(loader: Any) -> Iterator[None]:
     finally:
         for generator, state in generators:
             generator.set_state(state)
-
-
-class _Progress:
-    """A line on the standard error that says how far reading is, when it takes long."""
-
-    def __init__(self, source: _Source) -> None:
-        self._of = f" of {len(source.order)}" if source.order else ""
-        self._next, self._said = time.monotonic() + _QUIET, False
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def said(self, batches: int, taken: int) -> None:
-        """So many batches have been read."""
-        if time.monotonic() < self._next:
-            return
-        self._next, self._said = time.monotonic() + 0.5, True
-        sys.stderr.write(f"\rlossatlas: reading the data, batch {batches}{self._of}, {taken / 1e6:.0f} MB ")
-        sys.stderr.flush()
-
-    def __exit__(self, *raised: object) -> None:
-        if self._said:
-            sys.stderr.write("\n")
