@@ -186,3 +186,43 @@ def test_resting_on_a_point_reads_the_exact_value(lab: Lab) -> None:
     value = ask(notebook, "explorer.landscape.objective.value(explorer.landscape.objective.theta)")
     assert float(words(notebook, ".la-pill").split("loss ")[1].split()[0]) == float(f"{value:.4g}")
     assert notebook.console_errors == []
+
+
+LINE = """
+objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
+line = la.Line.between(objective, torch.zeros(objective.size))
+explorer = la.explore(objective, line=line, height=300)
+explorer
+"""
+
+
+def test_a_line_is_a_curve_that_zooms_and_says_what_its_axis_means(lab: Lab) -> None:
+    notebook = open_map(lab, show=LINE)
+    assert colours(notebook) > 20
+    assert stats(notebook)["renderer"] == "curve"
+    nodes = [(i / 32, 0.0) for i in range(-15, 48)]
+    expected = np.array(ask(notebook, f"explorer.landscape.evaluate({[a for a, _ in nodes]}).tolist()"))
+    size = 3 * 2.0**-24 * expected.max()
+    np.testing.assert_allclose(drawn(notebook, nodes), expected, rtol=1e-6, atol=size)
+    assert not card(notebook).locator(".la-sliders").is_visible()
+
+    home = stats(notebook)["level"]
+    x, y = middle(notebook)
+    notebook.page.mouse.dblclick(x, y)
+    notebook.page.mouse.dblclick(x, y)
+    wait_map(notebook, "(w, s, home) => s.level === home + 2 && s.complete && s.evaluated === s.total", home)
+    assert notebook.eval_widget("w => w.lossatlas.view().center") == [0.5, 0]
+    at = 0.5 + 1 / 128
+    value = ask(notebook, f"explorer.landscape.evaluate({at})")
+    np.testing.assert_allclose(drawn(notebook, [(at, 0.0)]), value, rtol=1e-6)
+    card(notebook).focus()
+    notebook.page.keyboard.press("Enter")
+    card(notebook).locator(".la-pill").get_by_text("exact").wait_for()
+    assert words(notebook, ".la-pill").split()[:2] == ["a", "0.500"]
+
+    card(notebook).locator(".la-recipe").click()
+    card(notebook).locator("dialog p").get_by_text("Of the gradient").wait_for()
+    assert words(notebook, "dialog p") == ask(notebook, "explorer.landscape.caption()")
+    notebook.page.keyboard.press("Escape")
+    card(notebook).locator("dialog").wait_for(state="hidden")
+    assert notebook.console_errors == []
