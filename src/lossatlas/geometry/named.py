@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from torch import Tensor
 
@@ -14,6 +16,13 @@ from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.scaling import Scaling
 from lossatlas.geometry.vectors import check_alike
 from lossatlas.objective import Objective
+
+
+class Watcher(Protocol):
+    """Whoever shows the names."""
+
+    def directions_changed(self) -> None:
+        """There is one more."""
 
 
 class NamedDirections:
@@ -31,8 +40,8 @@ class NamedDirections:
             self._own = (f"{plane.names[0]} (u)", f"{plane.names[1]} (v)")
         #: The name of the direction that is being made, "" for none.
         self.making = ""
-        #: Called, with nothing, after a direction was added.
-        self.watchers: list[Callable[[], None]] = []
+        #: Told after a direction was added, as long as somebody else holds them.
+        self.watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
         self._made: dict[str, Direction] = {}
         self.added: dict[str, Direction] = {}
         self._makers: dict[str, Callable[[], Direction]] = {}
@@ -102,8 +111,8 @@ class NamedDirections:
                 self._made[name] = self.added[name] = made
         if taken:
             raise ValueError(f"There is a direction {name!r} already. Choose another name.")
-        for told in list(self.watchers):
-            told()
+        for watcher in list(self.watchers):
+            watcher.directions_changed()
 
     def __repr__(self) -> str:
         return f"NamedDirections({', '.join(self.names)})"

@@ -302,7 +302,10 @@ class Plane:
         if any(name not in named for name, _ in chosen.values()):
             return None
         turn_by = Turn(
-            recipe["turn_u"], recipe["turn_v"], recipe["offset"], **{k: name for k, (name, _) in chosen.items()}
+            recipe["turn_u"],
+            recipe["turn_v"],
+            recipe["offset"],
+            **{k: name for k, (name, _) in chosen.items()},
         )
         return first.turned(objective, turn_by, named)
 

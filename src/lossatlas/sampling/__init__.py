@@ -6,4 +6,15 @@ from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.store import NodeStore, Point, grid_points
 from lossatlas.sampling.tile import Pass, Tile, parts, read_pass
 
-__all__ = ["Evaluator", "Family", "NodeStore", "Pass", "Point", "Profile", "Tile", "grid_points", "parts", "read_pass"]
+__all__ = [
+    "Evaluator",
+    "Family",
+    "NodeStore",
+    "Pass",
+    "Point",
+    "Profile",
+    "Tile",
+    "grid_points",
+    "parts",
+    "read_pass",
+]
