@@ -11,7 +11,7 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas.geometry import Turn, home_tiles, level_of
-from lossatlas.sampling import NodeStore
+from lossatlas.sampling import Evaluator
 from lossatlas.widget import kernel
 from lossatlas.widget.explorer import Explorer
 from tests.widget.helpers import landscape
@@ -175,10 +175,16 @@ def settled(surface):
     return surface.evaluated
 
 
-def count_evaluations(monkeypatch):
-    """A list that grows with every node that any plane evaluates from now on."""
-    evaluated, put = [], NodeStore.put
-    monkeypatch.setattr(NodeStore, "put", lambda self, *node: evaluated.append(node[0]) or put(self, *node))
+def count_evaluations(explorer, monkeypatch):
+    """A list that grows with every node that a plane of this map evaluates from now on."""
+    evaluated, evaluate, objective = [], Evaluator.evaluate, explorer.landscape.objective
+
+    def counted(self, points):
+        if self.objective is objective:  # maps of other tests may still be at work
+            evaluated.extend(self.store.missing(points := list(points)))
+        return evaluate(self, points)
+
+    monkeypatch.setattr(Evaluator, "evaluate", counted)
     return evaluated
 
 
@@ -222,7 +228,7 @@ def test_back_and_forward_go_along_the_planes_and_evaluate_nothing_anew(explorer
         shown(explorer, turn_u=40, u_to="gradient").turned(Turn(**at)) for at in explorer._history._visited
     ]
     seen = [settled(plane) for plane in planes]
-    evaluated = count_evaluations(monkeypatch)
+    evaluated = count_evaluations(explorer, monkeypatch)
     explorer.back()
     shown(explorer, turn_u=40, u_to="")
     explorer.back()
