@@ -388,6 +388,9 @@ def test_turned_landscapes_are_forgotten_before_they_fill_the_memory() -> None:
         last.evaluate(0.5, 0.5)
     assert len(landscape._family) == 64
     assert landscape.turned(Turn(turn_u=180)).evaluated == 1
+    assert landscape.turned(Turn(turn_u=1)).evaluated == 1  # the nodes are kept longer than the vectors
+    for degrees in range(-180, 0):
+        landscape.turned(Turn(turn_v=degrees)).evaluate(0.5, 0.5)
     assert landscape.turned(Turn(turn_u=1)).evaluated == 0
     assert landscape.turned(Turn(turn_u=180)).turned(Turn()).scene == landscape.scene
 

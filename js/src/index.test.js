@@ -374,6 +374,25 @@ test("an error is a line that can be dismissed, and names are text, not markup",
   expect(api.state()).toBe("live");
 });
 
+test("what was wrong with a plane is forgotten with the next one, and a direction that is made is said", () => {
+  const from = host();
+  const {root} = opened(from);
+  vi.advanceTimersByTime(1500);
+  const words = () => root.querySelector(".la-state").textContent;
+  const status = {v: 1, k: "status", epoch: 1, state: "idle", queue: 0, done: 0, rate: null, eta: null};
+  from.tell("msg:custom", {...status, making: "gradient"}, []);
+  expect(words()).toBe("live, making gradient");
+  const text = "Plane directions must not be parallel.";
+  from.tell("msg:custom", {v: 1, k: "error", client: null, code: "eval_failed", text, retry: false}, []);
+  expect(root.querySelector(".la-error").hidden).toBe(false);
+  // Back where it was: the same scene, in a new epoch.
+  from.kernel.turn({});
+  vi.advanceTimersByTime(10);
+  expect(root.querySelector(".la-error").hidden).toBe(true);
+  from.tell("msg:custom", {...status, making: ""}, []);
+  expect(words()).toBe("live");
+});
+
 test("a model that has changed gets a badge whose button asks for a new scene", () => {
   const from = host();
   const {root} = opened(from);

@@ -38,7 +38,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{k: "captioned", client: string | null, req: number, epoch: number, text: string}} Captioned
  * @typedef {{
  *   k: "status", epoch: number, state: string, queue: number, done: number, rate: number | null, eta: number | null,
- *   model_changed: boolean, heard: Record<string, number>
+ *   model_changed: boolean, heard: Record<string, number>, making: string
  * }} Status
  * @typedef {{
  *   k: "error", client: string | null, req: number | null, tile: number[] | null, code: string, text: string, retry: boolean
@@ -166,6 +166,7 @@ export function decode(head, buffers = []) {
         eta: numberOrNull(h.eta),
         model_changed: h.model_changed === true,
         heard: record(h.heard),
+        making: String(h.making ?? ""),
       };
     case "error": {
       const req = numberOrNull(h.req);

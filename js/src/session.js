@@ -271,6 +271,7 @@ export class Session {
         return this.#tell("scene");
       case "scene":
         this.#enteredAt = performance.now();
+        this.error = null; // what was wrong with the plane that was asked for; what is wrong with this one is said after it
         if (this.dragging) setTimeout(() => this.wantsChanged(), PATIENCE + 1);
         this.#enter(message.scene);
         return this.#tell("scene");

@@ -37,7 +37,17 @@ __all__ = [
 
 
 # Keywords of `Objective` that `explore` passes on, beside fields.
-_OPTIONS = ("weight", "separable", "reduction", "weight_decay", "mode", "budget", "dtype", "device")
+_OPTIONS = (
+    "weight",
+    "separable",
+    "reduction",
+    "weight_decay",
+    "mode",
+    "dropout",
+    "budget",
+    "dtype",
+    "device",
+)
 
 
 def explore(
@@ -56,8 +66,9 @@ def explore(
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
 
     model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
-    filter-normalised one of `seed` by default; or a line, whose profile is a curve that zooms. extent: the home view (a0, a1, b0, b1), by default the plane's.
-    Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, budget, dtype, device) or
+    filter-normalised one of `seed` by default; or a line, whose profile is a curve that zooms.
+    extent: the home view (a0, a1, b0, b1), by default the plane's.
+    Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, dropout, budget, dtype, device) or
     are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
     for what cannot be mapped.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from lossatlas import jobs
 from lossatlas.geometry import (
     CELLS,
+    CHOICES,
     HOME,
     Extent,
     Line,
@@ -26,16 +27,11 @@ from lossatlas.geometry import (
 )
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
-from lossatlas.sampling import Evaluator, NodeStore, Pass, Point, Profile, Tile, nodes_of, parts, read_pass
+from lossatlas.sampling import Family, NodeStore, Pass, Point, Profile, Tile, nodes_of, parts, read_pass
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
 _DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
 _WIDEST = -20
-
-# Planes whose nodes a family of landscapes remembers, so that turning back is drawn from the store; fewer where
-# their vectors are long.
-_REMEMBERED = 64
-_REMEMBERED_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -102,9 +98,8 @@ class Landscape:
             )
         self._title = title
         self._turn = Turn()
-        self._evaluator = Evaluator(objective, plane, NodeStore(len(objective.fields)))
-        # Shared by all turns, by values that do not know their landscape: it is gone as soon as nobody holds it.
-        self._family: dict[Turn, Evaluator] = {Turn(): self._evaluator}
+        self._family = Family(objective, plane)
+        self._evaluator = self._family.first
         self._directions: NamedDirections | None = None
         self._scene: Scene | None = None
 
@@ -113,6 +108,9 @@ class Landscape:
         """What this landscape shows, as plain values."""
         if self._scene is None:
             self._scene = self._describe()
+        names = self._names
+        if names != self._scene.directions:  # one was added since
+            self._scene = replace(self._scene, directions=names)
         return self._scene
 
     @property
@@ -241,17 +239,20 @@ class Landscape:
         return Tile(address, field, found.values, whole, found.nodes, 2, 0.0, 0.0, error)
 
     def turned(self, turn: Turn) -> Landscape:
-        """The landscape on the plane turned by `turn`; one that was seen before still has its nodes."""
+        """The landscape on the plane turned by `turn`; one that was seen before still has its nodes.
+
+        Raises ValueError for the name of a direction that there is not, and when the two that come out are parallel.
+        """
         if turn == self._turn:
             return self
-        family = self._family
-        if turn not in family:
-            self.plane  # noqa: B018 - says in words that a line has no turns
-            plane = self._first.turned(self.objective, turn, self.directions)
-            family[turn] = Evaluator(self.objective, plane, NodeStore(len(self.objective.fields)))
-            while len(family) > self._remembered:
-                del family[next(key for key in family if key not in (Turn(), turn))]
-        evaluator = family[turn] = family.pop(turn)  # the newest last
+        self.plane  # noqa: B018 - says in words that a line has no turns
+        for choice in CHOICES:
+            if name := getattr(turn, choice):
+                self.directions.check(name)
+        family, position = self._family, turn.settled
+        evaluator = family.evaluator(
+            position, lambda: self._first.turned(self.objective, position, self.directions)
+        )
         other = Landscape(self.objective, evaluator.plane, extent=self.home, title=self._title)
         other._turn, other._family, other._evaluator = turn, family, evaluator
         other._directions = self._directions
@@ -269,19 +270,17 @@ class Landscape:
         return self._directions
 
     @property
+    def _names(self) -> tuple[str, ...]:
+        return self.directions.names if isinstance(self.slice, Plane) else ()
+
+    @property
     def _first(self) -> Any:
         """The plane or line that all turns start from."""
-        return self._family[Turn()].plane
+        return self._family.first.plane
 
     @property
     def _store(self) -> NodeStore:
         return self._evaluator.store
-
-    @property
-    def _remembered(self) -> int:
-        plane = self.plane
-        size = 3 * plane.size * plane.origin.element_size()
-        return min(_REMEMBERED, max(2, _REMEMBERED_BYTES // size))
 
     def renewed(self) -> Landscape:
         """The landscape of the user's model as it is now, on the same plane recipe, from the first plane on.
@@ -290,20 +289,20 @@ class Landscape:
         """
         objective = self.objective.renewed()
         first = self._first
-        return self._on(objective, first.renewed(objective))
+        fresh = Landscape(objective, first.renewed(objective), extent=self.home, title=self._title)
+        for name, direction in (self._directions.added if self._directions is not None else {}).items():
+            fresh.directions.add(name, direction)
+        return fresh.turned(self._turn)
 
     def on(self, data: Any) -> Landscape:
         """The same plane on other data, held out data for example: the model as it was when this objective was made.
 
+        Directions keep their meaning, so that both turn alike: the gradient is the one on the data of this landscape.
         data: as for `Objective`. Raises as `Objective` does.
         """
-        return self._on(self.objective.on(data), self._first)
-
-    def _on(self, objective: Objective, plane: Plane | Line) -> Landscape:
-        fresh = Landscape(objective, plane, extent=self.home, title=self._title)
-        for name, direction in (self._directions.added if self._directions is not None else {}).items():
-            fresh.directions.add(name, direction)
-        return fresh.turned(self._turn) if self._turn != Turn() else fresh
+        other = Landscape(self.objective.on(data), self._first, extent=self.home, title=self._title)
+        other._directions = self.directions if isinstance(self.slice, Plane) else None
+        return other.turned(self._turn)
 
     def caption(self, others: Mapping[str, Any] | None = None) -> str:
         """What the axes mean, as text for a figure's caption.
@@ -405,7 +404,7 @@ class Landscape:
             dtype=str(objective.dtype).removeprefix("torch."),
             samples=objective.samples,
             turns=("", "", "") if self.on_line else self._turn.towards,
-            directions=self.directions.names if isinstance(plane, Plane) else (),
+            directions=self._names,
             at=self._turn,
             notes=objective.notes,
             mode=objective.mode,

@@ -278,3 +278,64 @@ def test_fields_of_the_users_come_after_those_of_the_decay() -> None:
         mlp(6, 3), F.cross_entropy, classification(20), fields=("accuracy",), weight_decay=1e-3
     )
     assert objective.fields == ("loss", "data_loss", "weight_decay", "accuracy")
+
+
+# Dropout, frozen.
+
+
+class Thinned(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.drop, self.last = nn.Linear(6, 40), nn.Dropout(0.25), nn.Linear(40, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.drop(torch.tanh(self.first(x))))
+
+
+def test_dropout_frozen_by_a_seed_is_a_thinned_network_the_same_everywhere() -> None:
+    x, y = classification(50, dtype=torch.float64)
+    model = Thinned().double().train()
+    before = torch.get_rng_state()
+    objective = la.Objective(model, F.cross_entropy, (x, y), dropout=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert type(model.drop) is nn.Dropout
+    assert objective.separable
+    assert objective.notes == (
+        "Dropout is frozen by seed 3: one mask for all samples and points, in 1 layer.",
+    )
+    # By another route: some units of the hidden layer are taken out, the others are 4/3 as strong.
+    with torch.no_grad():
+        hidden = torch.tanh(model.first(x))
+        outputs = []
+        for unit in range(40):
+            alone = torch.zeros_like(hidden)
+            alone[:, unit] = hidden[:, unit]
+            outputs.append(alone @ model.last.weight.T)
+    (mask,) = objective._made.module.drop._masks.values() or [None]
+    assert sorted(set(mask.tolist())) == pytest.approx([0.0, 4 / 3])
+    assert 0.05 < float((mask == 0).double().mean()) < 0.5
+    logits = sum(weight * part for weight, part in zip(mask, outputs, strict=True)) + model.last.bias
+    assert objective.value(objective.theta) == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-12)
+
+
+def test_the_seed_of_dropout_is_part_of_what_is_measured() -> None:
+    x, y = classification(50)
+    made = {seed: la.Objective(Thinned(), F.cross_entropy, (x, y), dropout=seed) for seed in (None, 1, 2)}
+    assert len({objective.hash for objective in made.values()}) == 3
+    again = la.Objective(Thinned(), F.cross_entropy, (x, y), dropout=1)
+    assert again.hash == made[1].hash
+    assert again.value(again.theta) == made[1].value(again.theta)
+    other = made[1].on(classification(30, seed=4))
+    assert other.notes == made[1].notes
+
+
+@pytest.mark.parametrize(("dropout", "error"), [(0.5, TypeError), (True, TypeError), (-1, ValueError)])
+def test_a_seed_of_dropout_that_is_none_is_named(dropout: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"dropout is {dropout}"):
+        la.Objective(Thinned(), F.cross_entropy, classification(20), dropout=dropout)
+
+
+def test_a_model_without_dropout_layers_says_that_there_is_nothing_to_freeze() -> None:
+    objective = la.Objective(mlp(6, 3), F.cross_entropy, classification(20), dropout=1)
+    assert "no dropout layer that could be frozen" in objective.notes[0]

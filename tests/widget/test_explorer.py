@@ -10,6 +10,8 @@ import traitlets
 from torch import nn
 
 import lossatlas as la
+from lossatlas.geometry import Turn, home_tiles, level_of
+from lossatlas.sampling import Evaluator
 from lossatlas.widget import kernel
 from lossatlas.widget.explorer import Explorer
 from tests.widget.helpers import landscape
@@ -65,7 +67,7 @@ def test_a_line_is_shown_and_has_nothing_to_turn():
     assert [axis["name"] for axis in explorer.scene["axes"]] == ["towards the other weights"]
     assert [point["name"] for point in explorer.scene["points"]] == ["θ", "other"]
     assert "image/png" in explorer._repr_mimebundle_()[0]
-    for name, value in {"turn_u": 5, "offset": 0.5}.items():
+    for name, value in {"turn_u": 5, "offset": 0.5, "u_to": "gradient"}.items():
         with pytest.raises(TypeError, match="A line is not turned or moved. Make a landscape of a plane"):
             setattr(explorer, name, value)
     with pytest.raises(TypeError, match="has no panel"):
@@ -149,7 +151,7 @@ def test_a_turned_trait_turns_the_plane(explorer):
 def test_the_panel_is_the_same_sliders_linked_both_ways(explorer):
     panel = explorer.panel
     assert panel is explorer.panel
-    turn_u, turn_v, offset, *choices = panel.children
+    turn_u, turn_v, offset, *choices, _planes = panel.children
     turn_u.value = 12
     offset.value = 0.5
     explorer.turn_v = -7
@@ -158,6 +160,20 @@ def test_the_panel_is_the_same_sliders_linked_both_ways(explorer):
     assert [choice.description for choice in choices] == ["u from", "u to", "v from", "v to", "offset along"]
     choices[1].value = "gradient"
     assert explorer.u_to == "gradient"
+    assert turn_u.description == "turn u towards gradient"
+
+
+def test_the_panel_goes_back_and_forward_and_keeps_planes_under_names(explorer):
+    *_, planes = explorer.panel.children
+    back, forward, bookmark = planes.children
+    assert (back.disabled, forward.disabled) == (True, True)
+    explorer.turn_u = 40
+    bookmark.value = "valley"
+    assert (bookmark.value, bookmark.options) == ("", ("valley",))
+    back.click()
+    assert (explorer.turn_u, back.disabled, forward.disabled) == (0, True, False)
+    bookmark.value = "valley"
+    assert explorer.turn_u == 40
 
 
 # The mixing: what is turned towards what, and the planes that were seen.
@@ -174,6 +190,26 @@ def shown(explorer, **at):
     raise AssertionError(f"{at} is not shown, but {explorer.landscape.scene.at}")
 
 
+def settled(surface):
+    """Evaluate the whole home view, and say how many nodes that makes."""
+    for tile in home_tiles(surface.home, level_of(surface.home)):
+        surface.tile(tile)
+    return surface.evaluated
+
+
+def count_evaluations(explorer, monkeypatch):
+    """A list that grows with every node that a plane of this map evaluates from now on."""
+    evaluated, evaluate, objective = [], Evaluator.evaluate, explorer.landscape.objective
+
+    def counted(self, points):
+        if self.objective is objective:  # maps of other tests may still be at work
+            evaluated.extend(self.store.missing(points := list(points)))
+        return evaluate(self, points)
+
+    monkeypatch.setattr(Evaluator, "evaluate", counted)
+    return evaluated
+
+
 def test_u_and_v_are_mixed_from_named_directions(explorer):
     first = explorer.landscape
     explorer.set_trait("u_to", "gradient")
@@ -186,8 +222,11 @@ def test_u_and_v_are_mixed_from_named_directions(explorer):
 
 def test_a_direction_of_ones_own_is_added_by_name(explorer):
     mine = torch.arange(1.0, explorer.landscape.objective.size + 1, dtype=explorer.landscape.objective.dtype)
+    choice = explorer.panel.children[5]
     explorer.landscape.directions.add("mine", mine)
+    assert explorer.scene["directions"][-1] == "mine"
     explorer.v_from = "mine"
+    assert choice.value == "mine"
     plane = shown(explorer, v_from="mine").plane
     assert torch.equal(plane.v, mine)
     assert plane.names[1] == "mine"
@@ -207,14 +246,22 @@ def test_back_and_forward_go_along_the_planes_and_evaluate_nothing_anew(explorer
     explorer.u_to = "gradient"
     shown(explorer, turn_u=40, u_to="gradient")
     assert explorer.around == {"back": 2, "forward": 0}
+    planes = [
+        shown(explorer, turn_u=40, u_to="gradient").turned(Turn(**at)) for at in explorer._history._visited
+    ]
+    seen = [settled(plane) for plane in planes]
+    evaluated = count_evaluations(explorer, monkeypatch)
     explorer.back()
-    before = shown(explorer, turn_u=40, u_to="").evaluated
+    shown(explorer, turn_u=40, u_to="")
     explorer.back()
     assert explorer.turn_u == 0
     shown(explorer, turn_u=0)
     explorer.forward()
-    assert shown(explorer, turn_u=40, u_to="").evaluated >= before
+    shown(explorer, turn_u=40, u_to="")
     explorer.forward()
+    shown(explorer, turn_u=40, u_to="gradient")
+    assert [plane.evaluated for plane in planes] == seen
+    assert evaluated == []
     with pytest.raises(ValueError, match="This is the newest plane"):
         explorer.forward()
     assert explorer.around == {"back": 2, "forward": 0}
@@ -230,6 +277,35 @@ def test_a_bookmark_brings_all_controls_back(explorer):
         explorer.go("home")
     with pytest.raises(TypeError, match="Pass what the bookmark is to be called"):
         explorer.bookmark("")
+
+
+@pytest.mark.parametrize(
+    "bookmarks", [{"there": 3}, {"there": {"turn_u": 0.5}}, {"there": {"turn_w": 3}}, {"": {}}]
+)
+def test_a_bookmark_that_is_no_position_is_refused_in_words(explorer, bookmarks):
+    with pytest.raises(traitlets.TraitError, match="which is no position: .* Pass names with where"):
+        explorer.bookmarks = bookmarks
+    assert explorer.bookmarks == {}
+
+
+def test_a_bookmark_of_a_direction_that_there_is_not_changes_nothing(explorer):
+    explorer.bookmarks = {"there": {"turn_v": 20, "u_from": "up"}}
+    with pytest.raises(traitlets.TraitError, match="u_from: There is no direction 'up'. There are"):
+        explorer.go("there")
+    assert (explorer.turn_v, explorer.u_from) == (0, "")
+
+
+def test_the_choices_of_two_maps_can_be_linked(explorer):
+    other = landscape().explore()
+    links = [
+        traitlets.link((explorer, name), (other, name)) for name in ("u_from", "u_to", "turn_u", "bookmarks")
+    ]
+    explorer.u_to, other.turn_u = "gradient", 45
+    explorer.bookmark("here")
+    assert (other.u_to, explorer.turn_u, list(other.bookmarks)) == ("gradient", 45, ["here"])
+    for link in links:
+        link.unlink()
+    other.close()
 
 
 def test_a_drag_is_one_step_of_the_history(explorer):

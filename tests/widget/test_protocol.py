@@ -177,7 +177,15 @@ def test_a_caption_is_answered_as_the_page_reads_it():
 
 def test_status_and_errors_are_what_the_page_reads():
     status = protocol.status(
-        3, "sampling", queue=3000, done=1225, rate=1340.5, eta=2.2, model_changed=False, heard={"c1f09": 7}
+        3,
+        "sampling",
+        queue=3000,
+        done=1225,
+        rate=1340.5,
+        eta=2.2,
+        model_changed=False,
+        heard={"c1f09": 7},
+        making="gradient",
     )
     assert status[0] == head("status")
     wanted = head("error")

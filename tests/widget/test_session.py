@@ -1,6 +1,7 @@
 """A session between a page made of lists and a real landscape: the whole wire, without Jupyter."""
 
 import math
+import threading
 import time
 
 import numpy as np
@@ -237,6 +238,48 @@ def test_a_turn_sends_the_new_plane_with_its_first_pass_unasked(page, opened):
     head, values = page.tiles(epoch=2)[0, 0, 0]
     middle = head["nodes"] // 2
     assert values[middle, middle] == pytest.approx(truth, rel=1e-6)  # float32 on the wire
+
+
+def test_while_a_direction_is_made_pages_are_answered_and_told(page, opened, monkeypatch):
+    _, surface = digits_like()
+    session = opened(surface)
+    session.handle(page.want(HOME))
+    complete(page, HOME)
+    go_on, gradient = threading.Event(), surface.objective.gradient
+    monkeypatch.setattr(surface.objective, "gradient", lambda theta: go_on.wait(20) and gradient(theta))
+    session.turn(Turn(v_from="gradient"))
+    page.wait_for(
+        lambda: [head for head in page.heads("status") if head["making"] == "gradient"],
+        "word of the gradient",
+    )
+    session.handle(page.hello())
+    assert not go_on.is_set()
+    page.wait_for(lambda: page.heads("ready"), "the greeting")
+    go_on.set()
+    page.wait_for(lambda: page.heads("scene"), "the plane")
+    page.wait_for(lambda: page.heads("status")[-1]["making"] == "", "word that it is made")
+
+
+def test_pages_are_told_of_a_direction_that_is_added_and_keep_their_map(page, opened):
+    surface = landscape()
+    session = opened(surface)
+    session.turn(Turn(turn_u=10))
+    page.wait_for(lambda: page.heads("scene"), "the plane")
+    surface.directions.add("mine", torch.tensor([1.0, 2.0], dtype=torch.float64))
+    first, second = page.wait_for(lambda: len(page.heads("scene")) == 2 and page.heads("scene"), "the names")
+    assert second["scene"] == {**first["scene"], "directions": [*first["scene"]["directions"], "mine"]}
+    assert second["epoch"] == first["epoch"]
+
+
+def test_two_parallel_directions_are_an_error_in_words_and_the_map_stays(page, opened):
+    _, surface = digits_like()
+    session = opened(surface)
+    session.turn(Turn(u_from="random 2"))
+    error = page.wait_for(lambda: page.heads("error"), "the error")[0]
+    assert "Plane directions must not be parallel" in error["text"]
+    session.turn(Turn(u_from="random 2", v_from="random 1"))
+    page.wait_for(lambda: page.heads("scene"), "u and v in each other's place")
+    assert session.landscape.plane.names == ("random 2", "random 1")
 
 
 def test_while_a_slider_is_dragged_only_the_newest_plane_is_worked_on(page, opened):

@@ -20,6 +20,7 @@ export function stateWords(state, pending, status, closed) {
     case "static":
       return "no kernel: run the cell to see more than this";
     default:
+      if (status?.making) return `live, making ${status.making}`;
       if (status?.state === "paused") return "live, paused";
       return status?.state === "slowed" ? "live, slowed while a cell runs" : "live";
   }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from torch import Tensor
 
@@ -16,6 +18,13 @@ from lossatlas.geometry.vectors import check_alike
 from lossatlas.objective import Objective
 
 
+class Watcher(Protocol):
+    """Whoever shows the names."""
+
+    def directions_changed(self) -> None:
+        """There is one more."""
+
+
 class NamedDirections:
     """The named directions of an objective, for a plane to turn between: its own two, random ones, the gradient.
 
@@ -24,13 +33,20 @@ class NamedDirections:
 
     def __init__(self, objective: Objective, plane: Plane) -> None:
         self._objective = objective
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # held for a moment only: names are asked for where nothing may wait
+        self._hands = threading.Lock()  # held while one is made
         self._own = plane.names
+        if plane.names[0] == plane.names[1]:
+            self._own = (f"{plane.names[0]} (u)", f"{plane.names[1]} (v)")
+        #: The name of the direction that is being made, "" for none.
+        self.making = ""
+        #: Told after a direction was added, as long as somebody else holds them.
+        self.watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
         self._made: dict[str, Direction] = {}
         self.added: dict[str, Direction] = {}
         self._makers: dict[str, Callable[[], Direction]] = {}
         of = dict(plane.recipe) if plane.recipe is not None else plane.hash
-        for name, vector, about in zip(plane.names, plane.directions, plane.about, strict=True):
+        for name, vector, about in zip(self._own, plane.directions, plane.about, strict=True):
             own = {"kind": "axis", "of": of, "name": name}
             self._made.setdefault(name, Direction(vector, name, own, about, plane.scaling))
         seed = int((plane.recipe or {}).get("seed", 0))
@@ -55,12 +71,25 @@ class NamedDirections:
         return name in self.names
 
     def __getitem__(self, name: str) -> Direction:
-        """The direction of this name. Raises ValueError, with the names that there are, or what making it raises."""
+        """The direction of this name. Raises ValueError, with the names that there are, or what making it raises.
+
+        Making one may take as long as the gradient over all data, or as the dense Hessian.
+        """
+        self.check(name)
+        if name not in self._made:
+            with self._hands:
+                if name not in self._made:
+                    self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> None:
+        self.making = name
+        try:
+            made = self._makers[name]()
+        finally:
+            self.making = ""
         with self._lock:
-            self.check(name)
-            if name not in self._made:
-                self._made[name] = self._makers[name]()
-            return self._made[name]
+            self._made[name] = made
 
     def check(self, name: str) -> None:
         """Raise ValueError, in words, for a name that there is not."""
@@ -77,9 +106,13 @@ class NamedDirections:
         made = direction if isinstance(direction, Direction) else Direction.own(direction, name)
         check_alike("θ", self._objective.theta, name, made.vector)
         with self._lock:
-            if name in self:
-                raise ValueError(f"There is a direction {name!r} already. Choose another name.")
-            self._made[name] = self.added[name] = made
+            taken = name in self._made or name in self._makers
+            if not taken:
+                self._made[name] = self.added[name] = made
+        if taken:
+            raise ValueError(f"There is a direction {name!r} already. Choose another name.")
+        for watcher in list(self.watchers):
+            watcher.directions_changed()
 
     def __repr__(self) -> str:
         return f"NamedDirections({', '.join(self.names)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -283,7 +284,33 @@ class Plane:
             if None not in made:
                 u, v = (direction for direction in made if direction is not None)
                 return Plane.along(objective, u, v, orthogonal=recipe.get("orthogonal", False))
+        if recipe.get("kind") == "turned":
+            return self._turned_anew(objective, recipe) or self
         return self
+
+    def _turned_anew(self, objective: Objective, recipe: Mapping[str, Any]) -> Plane | None:
+        """This turned plane, made from its recipe alone; None where that names what only bytes could give."""
+        from lossatlas.geometry.named import NamedDirections
+
+        # Only the turned vectors are here: a direction that is known by its bytes cannot be had back from them.
+        of = dict(recipe["of"])
+        if of["kind"] == "along" and any(of[name]["kind"] in ("own", "towards") for name in "uv"):
+            return None
+        turned = dataclasses.replace(self, recipe=of, _owned=True)
+        first = turned.renewed(objective)
+        if first is turned:
+            return None
+        named = NamedDirections(objective, first)
+        chosen = recipe.get("chosen", {})
+        if any(name not in named for name, _ in chosen.values()):
+            return None
+        turn_by = Turn(
+            recipe["turn_u"],
+            recipe["turn_v"],
+            recipe["offset"],
+            **{k: name for k, (name, _) in chosen.items()},
+        )
+        return first.turned(objective, turn_by, named)
 
     @property
     def size(self) -> int:
@@ -351,6 +378,7 @@ class Plane:
         that turn_by may name, needed when it does. Raises ValueError for a name that it does not hold, and when the
         two directions that come out are zero or parallel.
         """
+        turn_by = turn_by.settled
         if not turn_by.moves:
             return self
         seed = int((self.recipe or {}).get("seed", 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: What u, v and the origin of a plane turn towards and move along unless others are chosen.
 TURNS = ("random 3", "random 4", "random 5")
@@ -43,6 +43,16 @@ class Turn:
                 raise TypeError(
                     f"{name} is {getattr(self, name)!r}. Pass the name of a direction, '' for the usual."
                 )
+
+    @property
+    def settled(self) -> Turn:
+        """The same plane without the choices that do nothing: what an angle of 0 turns towards, an offset of 0 moves along."""
+        return replace(
+            self,
+            u_to=self.u_to if self.turn_u else "",
+            v_to=self.v_to if self.turn_v else "",
+            offset_along=self.offset_along if self.offset else "",
+        )
 
     @property
     def moves(self) -> bool:

@@ -22,7 +22,7 @@ from lossatlas.objective.fields import resolve_fields
 from lossatlas.objective.fingerprint import Watch, code_of, digest, refers_to
 from lossatlas.objective.loading import BUDGET, Stream
 from lossatlas.objective.measure import PairMeasure, StepMeasure, number
-from lossatlas.objective.modes import Mode, apply_mode, check_mode, running
+from lossatlas.objective.modes import Mode, apply_mode, check_dropout, check_mode, running
 from lossatlas.objective.own import check_finite, check_model, copy_of, unwrapped
 from lossatlas.objective.parameters import ParameterSpace, common_dtype
 from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
@@ -62,6 +62,8 @@ class Objective:
     mode: "eval" (dropout off, normalisation by running statistics), "batch_stats" (by those of each of the user's
     batches, never cut or joined), "reestimated" (running statistics estimated anew at every point, as the average over
     the user's batches). Only normalisation layers differ.
+    dropout: None for off, or a seed that freezes it: dropout layers then keep one mask for all samples and points, which
+    is a thinned network of the model's.
     budget: bytes of a loader's data that are kept in memory, 2 GiB by default; a larger loader is read again in every
     pass, which must give the same batches. Arrays and lists are in memory already, and are copied.
     dtype, device: where and in which precision to evaluate; the model's own by default.
@@ -87,12 +89,13 @@ class Objective:
         reduction: Literal["mean", "sum"] | None = None,
         weight_decay: float = 0.0,
         mode: Mode = "eval",
+        dropout: int | None = None,
         budget: int = BUDGET,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         inner, wrappers = unwrapped(model)
-        _check_options(inner, weight_decay, mode, budget, dtype)
+        _check_options(inner, weight_decay, mode, dropout, budget, dtype)
         if not callable(loss_fn):
             raise TypeError(
                 f"loss_fn is a {type(loss_fn).__name__}, not callable. Pass a function loss_fn(output, y)."
@@ -105,7 +108,7 @@ class Objective:
         _check_names(names, weight_decay)
         weigh = weighing(weight)
         own = copy_of(inner, dtype, device)
-        noted = (*wrappers, *apply_mode(own, mode))
+        noted = (*wrappers, *apply_mode(own, mode, dropout))
         space = ParameterSpace.of_module(own)
         dtype_of_theta, device_of_theta = common_dtype(own)
         if isinstance(loss_fn, nn.Module):  # class weights, a running temperature: a copy, as of the model
@@ -144,7 +147,7 @@ class Objective:
         data = batches if isinstance(batches, Stream) else _data.Resident(merged if found else batches)
         self._again = lambda again, other=None: Objective(
             again, loss_fn, data if other is None else other, fields=fields, weight=weight, separable=separable,
-            reduction=reduction, weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
+            reduction=reduction, weight_decay=weight_decay, mode=mode, dropout=dropout, budget=budget, dtype=dtype, device=device,
         )  # fmt: skip
 
     @classmethod
@@ -157,6 +160,7 @@ class Objective:
         *,
         weight_decay: float = 0.0,
         mode: Mode = "eval",
+        dropout: int | None = None,
         budget: int = BUDGET,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -167,12 +171,12 @@ class Objective:
         and returns a scalar mean over the batch, or a mapping {"loss": mean, "accuracy": mean, …, "weight": n}; every
         entry beside "weight" is a field. A batch counts for its weight, by default for dimension 0 of its first tensor.
         data: a DataLoader or a list of batches; a tuple, mapping or tensor is one batch. Batches are kept whole and in
-        order. weight_decay, mode, budget, dtype, device: as of `Objective`; without a dtype data keep theirs.
+        order. weight_decay, mode, dropout, budget, dtype, device: as of `Objective`; without a dtype data keep theirs.
 
         Raises TypeError or ValueError for input that cannot be measured and EvaluationError when step raises.
         """
         inner, wrappers = unwrapped(model)
-        _check_options(inner, weight_decay, mode, budget, dtype)
+        _check_options(inner, weight_decay, mode, dropout, budget, dtype)
         if not callable(step):
             raise TypeError(
                 f"step is a {type(step).__name__}, not callable. Pass a function step(model, batch)."
@@ -183,7 +187,7 @@ class Objective:
                 "leave yours alone. Write step(model, batch) with the model that it is given."
             )
         own = copy_of(inner, dtype, device)
-        noted = (*wrappers, *apply_mode(own, mode))
+        noted = (*wrappers, *apply_mode(own, mode, dropout))
         space = ParameterSpace.of_module(own)
         dtype_of_theta, device_of_theta = common_dtype(own)
         self = cls.__new__(cls)
@@ -203,7 +207,7 @@ class Objective:
         self._describe(model, _data.samples(batches))
         self._again = lambda again, other=None: cls.from_step(
             again, step, batches if other is None else other,
-            weight_decay=weight_decay, mode=mode, budget=budget, dtype=dtype, device=device,
+            weight_decay=weight_decay, mode=mode, dropout=dropout, budget=budget, dtype=dtype, device=device,
         )  # fmt: skip
         return self
 
@@ -413,10 +417,11 @@ def _look_at(f: Callable[[Tensor], Any], theta: Tensor) -> Generator[None, None,
     return differentiates
 
 
-def _check_options(model: Any, weight_decay: Any, mode: Any, budget: Any, dtype: Any) -> None:
+def _check_options(model: Any, weight_decay: Any, mode: Any, dropout: Any, budget: Any, dtype: Any) -> None:
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"dtype is {dtype!r}. Pass a floating one, as in dtype=torch.float64.")
     check_mode(mode)
+    check_dropout(dropout)
     if not isinstance(weight_decay, int | float) or not 0 <= weight_decay < float("inf"):
         raise ValueError(
             f"weight_decay is {weight_decay!r}. Pass λ of ½ λ‖θ‖², a finite number that is not negative."

@@ -1,12 +1,14 @@
 """How nodes are evaluated and tiles put together: store, passes, the drawn spline."""
 
 from lossatlas.sampling.evaluator import Evaluator
+from lossatlas.sampling.family import Family
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.store import NodeStore, Point, grid_points
 from lossatlas.sampling.tile import Pass, Tile, nodes_of, parts, read_pass
 
 __all__ = [
     "Evaluator",
+    "Family",
     "NodeStore",
     "Pass",
     "Point",

@@ -88,8 +88,9 @@ class Explorer(anywidget.AnyWidget):
         self._context = contextvars.copy_context()
         kernel.answer_where_asked(self.comm)
         self._session = Session(
-            landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step
-        )
+            landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step,
+            on_names=self._tell_scene,
+        )  # fmt: skip
         self.on_msg(_weakly(self._on_message))
         self.observe(self._on_turn, list(_CONTROLS))
         if Turn(**self._position).moves:
@@ -175,9 +176,11 @@ class Explorer(anywidget.AnyWidget):
         if session is not None:
             session.handle(message)
             # Here rather than where the plane changes: that is on a worker's thread, which must not touch traits.
-            scene = session.landscape.scene
-            if scene.hash != self.scene.get("hash"):
-                self.scene = scene_head(scene)
+            self._tell_scene()
+
+    def _tell_scene(self) -> None:
+        if self._session is not None:
+            self.scene = scene_head(self._session.landscape.scene)
 
     @property
     def _position(self) -> dict[str, Any]:
@@ -219,7 +222,9 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate(*CHOICES)
     def _known_direction(self, proposal: Any) -> str:
-        names = self._session.landscape.directions if self._session is not None else self._names
+        names = self._names
+        if self._session is not None and not self._session.landscape.on_line:
+            names = self._session.landscape.directions
         if proposal["value"] and names is not None:
             try:
                 names.check(proposal["value"])
@@ -229,6 +234,20 @@ class Explorer(anywidget.AnyWidget):
             if proposal["value"] == usual[proposal["trait"].name]:
                 return ""  # the same plane has one position
         return str(proposal["value"])
+
+    @traitlets.validate("bookmarks")
+    def _sound_bookmarks(self, proposal: Any) -> dict[str, dict[str, Any]]:
+        for name, position in proposal["value"].items():
+            try:
+                if not name or not isinstance(name, str):
+                    raise ValueError("a name is text")
+                Turn(**position)
+            except (TypeError, ValueError) as error:
+                raise traitlets.TraitError(
+                    f"bookmarks holds {name!r}: {position!r}, which is no position: {error}. Pass names with where the "
+                    f"controls stand, as in {{'name': {{'turn_u': 30, 'u_to': 'gradient'}}}}."
+                ) from None
+        return {name: dict(position) for name, position in proposal["value"].items()}
 
     @traitlets.validate("offset")
     def _whole_steps(self, proposal: Any) -> float:

@@ -328,15 +328,17 @@ def status(
     eta: float | None,
     model_changed: bool,
     heard: Mapping[str, int],
+    making: str = "",
 ) -> Message:
     """Where the evaluation stands: idle, sampling, paused or slowed; queue and done in nodes, rate in nodes a second.
 
     heard: the `rev` of the newest want of each page that has been read. Tiles of an older one may come for long after.
+    making: the direction that is being made for the plane to come, "" for none.
     """
     return {
         "v": VERSION, "k": "status", "epoch": epoch, "state": state, "queue": queue, "done": done,
         "rate": finite_or_none(rate), "eta": finite_or_none(eta), "model_changed": model_changed,
-        "heard": dict(heard),
+        "heard": dict(heard), "making": making,
     }, []  # fmt: skip
 
 

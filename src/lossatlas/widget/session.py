@@ -44,8 +44,10 @@ class Session:
         slowed: Callable[[], bool] = lambda: False,
         on_close: Callable[[], None] = lambda: None,
         on_step: Callable[[int], object] = lambda count: None,
+        on_names: Callable[[], None] = lambda: None,
     ) -> None:
         self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
+        self._on_names = on_names
         self._lock = threading.RLock()
         self._agenda = Agenda(landscape)
         self._outbox = Outbox(slowed)
@@ -59,6 +61,7 @@ class Session:
         self.paused = False
         self.closed = False
         self._agenda.want(_home_want(landscape))
+        self._watch(landscape)
         self._work(jobs.TILES, self._tiles)
 
     @property
@@ -86,6 +89,15 @@ class Session:
     def refresh(self) -> None:
         """Show the user's model as it is now, on the same plane recipe."""
         self._show(lambda: self.landscape.renewed())
+
+    def directions_changed(self) -> None:
+        """Tell the pages what u and v can now be mixed from."""
+        with self._lock:
+            if self.closed:
+                return
+            self._messages.append(protocol.scene_changed(self.epoch, self.landscape.scene))
+        self._wake()
+        self._on_names()
 
     def check_model(self) -> None:
         """Tell the pages when the user's model is no longer the one on the map."""
@@ -206,6 +218,11 @@ class Session:
         except Exception as error:  # every request gets an answer
             self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
 
+    def _watch(self, landscape: Landscape) -> None:
+        """Be told of directions that are made or added; a line has none to choose from."""
+        if not landscape.on_line:
+            landscape.directions.watchers.add(self)
+
     def _show(self, landscape: Callable[[], Landscape]) -> None:
         with self._lock:
             if self.closed:
@@ -227,8 +244,10 @@ class Session:
                 if order is None:
                     self._jobs.pop(jobs.TURN, None)
                     return
+            self._wake()  # to say so while a direction is made
             try:
                 landscape = order()
+                self._watch(landscape)  # a renewed one has others
                 view = self._in_view(landscape)
                 # Somebody may have moved on meanwhile: what they look at when the plane is shown is what they wait for.
                 while unknown := [address for address in view if landscape.known(address) is None]:
@@ -348,6 +367,7 @@ class Session:
         return protocol.status(
             self.epoch, state, queue=queue, done=evaluated,
             rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
+            making="" if self.landscape.on_line else self.landscape.directions.making,
             model_changed=self.landscape.objective.model_changed, heard=self._agenda.heard,
         )  # fmt: skip
 
