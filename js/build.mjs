@@ -7,6 +7,7 @@ import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from "n
 import {dirname, join, relative, sep} from "node:path";
 import {fileURLToPath} from "node:url";
 import {gzipSync} from "node:zlib";
+import {shortGlsl} from "./glsl.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "src", "lossatlas", "static");
@@ -16,12 +17,12 @@ const outputs = ["widget.js", "widget.css", "colormaps.json"];
 const MAX_MINIFIED = 100_000;
 const MAX_GZIPPED = 35_000;
 
-/** Every file that decides what the bundle is: the sources without their tests, and the lock of the tools. */
+/** Every file that decides what the bundle is: the sources without their tests, the build, and the lock of its tools. */
 function sources() {
   const all = readdirSync(join(here, "src"), {recursive: true, withFileTypes: true})
     .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.js"))
     .map((entry) => relative(here, join(entry.parentPath, entry.name)).split(sep).join("/"));
-  return [...all, "package-lock.json"].sort();
+  return [...all, "build.mjs", "glsl.mjs", "package-lock.json"].sort();
 }
 
 /** sha256 over path, NUL, contents, NUL of each source in the order of their paths. */
@@ -46,22 +47,14 @@ function staleness() {
   return null;
 }
 
-/** The shaders without their comments and their layout, which no compiler needs. @type {import("esbuild").Plugin} */
+/** @type {import("esbuild").Plugin} */
 const shaders = {
   name: "shaders",
   setup(build) {
     build.onLoad({filter: /render[/\\]program\.js$/}, ({path}) => {
-      const [head, ...sources] = readFileSync(path, "utf8").split("`#version 300 es\n");
-      const short = sources.map((source) => {
-        const end = source.indexOf("`;");
-        const body = source
-          .slice(0, end)
-          .replace(/\/\/.*/g, "")
-          .replace(/\s+/g, " ")
-          .replace(/ ?([-+*/=<>(){},;?:&|[\]]+) ?/g, "$1");
-        return `${body}${source.slice(end)}`;
-      });
-      return {contents: [head, ...short].join("`#version 300 es\n"), loader: "js"};
+      const source = readFileSync(path, "utf8");
+      const contents = source.replace(/(#version 300 es\n)([^`]*)/g, (_, head, body) => head + shortGlsl(body));
+      return {contents, loader: "js"};
     });
   },
 };
@@ -69,20 +62,23 @@ const shaders = {
 async function build() {
   // Loaded here so that --check runs before npm has installed anything.
   const esbuild = await import("esbuild");
+  const terser = await import("terser");
   mkdirSync(out, {recursive: true});
-  await esbuild.build({
-    entryPoints: {widget: join(here, "src/index.js")},
-    outdir: out,
+  const {outputFiles} = await esbuild.build({
+    entryPoints: [join(here, "src/index.js")],
+    write: false,
     bundle: true,
     minify: true,
     format: "esm",
     target: "es2022",
     charset: "utf8",
     legalComments: "none",
-    banner: {js: banner()},
     plugins: [shaders],
     logLevel: "warning",
   });
+  // After esbuild, which inlines across modules: terser's choice of names alone is worth a kilobyte once zipped.
+  const {code} = await terser.minify(outputFiles[0].text, {module: true, ecma: 2020, compress: {passes: 2}});
+  writeFileSync(join(out, "widget.js"), `${banner()}\n${code}\n`);
   await esbuild.build({
     entryPoints: {widget: join(here, "src/styles.css")},
     outdir: out,

@@ -1,5 +1,6 @@
 // From drawn values to colours: scales, the colour domain, lookup tables.
 import colormaps from "./colormaps.json" with {type: "json"};
+import {splineRows} from "./spline.js";
 
 /** @typedef {"linear" | "log"} Scale */
 
@@ -23,7 +24,7 @@ export function undrawn(w, scale) {
 }
 
 /**
- * A colour map as 256 entries of red, green, blue: every fifth is kept, the others lie between them, to one step of 255.
+ * A colour map as 256 entries of red, green, blue: every 17th is kept, the spline through them is right to one step of 255.
  * @param {string} [name]
  * @returns {Uint8Array} (768,)
  */
@@ -33,13 +34,10 @@ export function lookupTable(name = "viridis") {
   if (!Object.hasOwn(maps, name)) {
     throw new RangeError(`There is no colour map "${name}". Take one of: ${Object.keys(maps).join(", ")}.`);
   }
-  const kept = (/** @type {number} */ at) => Number.parseInt(maps[name].slice(2 * at, 2 * at + 2), 16) || 0;
-  return Uint8Array.from({length: 768}, (_, at) => {
-    const [entry, channel] = [Math.floor(at / 3), at % 3];
-    const below = 3 * Math.floor(entry / 5) + channel;
-    const share = (entry % 5) / 5;
-    return Math.round(kept(below) * (1 - share) + kept(below + 3) * share);
-  });
+  const kept = Float64Array.from(maps[name].match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  const table = new Float64Array(768);
+  splineRows(kept, 16, 3, 256, table);
+  return new Uint8Array(Uint8ClampedArray.from(table).buffer);
 }
 
 /**

@@ -7,7 +7,20 @@ describe("a lookup table", () => {
   it("holds viridis, from violet to yellow", () => {
     expect(lut.length).toBe(768);
     expect([...lut.slice(0, 3)]).toEqual([68, 1, 84]);
-    expect([...lut.slice(-3)]).toEqual([253, 231, 36]);
+    expect([...lut.slice(-3)]).toEqual([253, 231, 37]);
+  });
+
+  it("is viridis to one step between the entries that are kept", () => {
+    const known = {
+      42: [68, 57, 131],
+      96: [44, 114, 142],
+      128: [33, 145, 140],
+      160: [40, 174, 128],
+      213: [144, 215, 67],
+    };
+    for (const [entry, colour] of Object.entries(known))
+      for (const [c, value] of colour.entries())
+        expect(Math.abs(lut[3 * Number(entry) + c] - value)).toBeLessThanOrEqual(1);
   });
 
   it("only gets lighter", () => {
@@ -20,7 +33,7 @@ describe("a lookup table", () => {
 
   it("is linear between its entries and clamped at its ends", () => {
     expect(colourAt(lut, -1)).toEqual([68, 1, 84]);
-    expect(colourAt(lut, 2)).toEqual([253, 231, 36]);
+    expect(colourAt(lut, 2)).toEqual([253, 231, 37]);
     expect(colourAt(lut, 0.5 / 255)[2]).toBeCloseTo((lut[2] + lut[5]) / 2, 9);
   });
 

@@ -80,7 +80,7 @@ function transposed(values, rows, columns) {
  * @param {number} m
  * @param {Float32Array | Float64Array} out (m, width)
  */
-function splineRows(values, n, width, m, out) {
+export function splineRows(values, n, width, m, out) {
   const bends = secondDerivatives(values, n, width);
   for (let row = 0; row < m; row++) {
     // The quotient is exact where it is whole, hence in this order.

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.lab import Lab, LabServer, launch_chromium
 
@@ -26,9 +26,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def spare_pages() -> list[Page]:
+    return []
+
+
 @pytest.fixture
-def lab(lab_server: LabServer, chromium: Browser) -> Iterator[Lab]:
-    lab = Lab(lab_server, chromium)
+def lab(lab_server: LabServer, chromium: Browser, spare_pages: list[Page]) -> Iterator[Lab]:
+    lab = Lab(lab_server, chromium, spare_pages)
     yield lab
     lab.close()
 
@@ -39,5 +44,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     lab = getattr(item, "funcargs", {}).get("lab")
     if report.failed and isinstance(lab, Lab):
+        lab.failed = True
         report.sections.append(("JupyterLab", lab.report()))
     return report

@@ -7,8 +7,10 @@ A test takes the fixture `lab` (see conftest.py):
         notebook.run_cell(0)
         assert notebook.outputs(0) == ["2"]
 
-One server and one browser serve the whole session. Each `lab.open` makes a browser context of its own (no cookies, no
-workspace left by another test), and after each test every kernel is ended, so that no test sees another one's imports.
+One server and one browser serve the whole session. A notebook is shown in a page that an earlier test has left, with all
+that it had open closed; what asks for a theme, settings or scripts gets a browser context of its own. After each test every
+kernel is ended, so that no test sees another one's objects. Each starts with its imports done, as STARTUP says: the next
+one does them while the test before is still at work.
 
 Cells are run, kernels restarted and notebooks saved by JupyterLab's own commands (those behind its menus and keys), not by
 key presses: a Shift+Enter that comes while the kernel connects is swallowed without a trace.
@@ -24,13 +26,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +45,10 @@ KNOWN_NOISE: tuple[tuple[str, str], ...] = (
     (
         r"GPU stall due to ReadPixels",
         "Chromium's own, where WebGL is emulated and a picture is copied out of it",
+    ),
+    (
+        r"^warning: Plugin \S+ (\(with \d+ dependants\) took [\d.]+ms|is taking too long) to activate",
+        "JupyterLab's own parts on a machine that is busy with something else",
     ),
     (
         r"^warning: Connection lost, reconnecting in \d+ seconds",
@@ -77,6 +84,20 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 PANEL = "window.jupyterapp.shell.currentWidget"
 
+# What every kernel does before it first answers; it leaves no name behind.
+STARTUP = """
+__import__("lossatlas"), __import__("torch")
+"""
+
+# Close all notebooks of a page without a question, and begin as a new page would.
+CLEAR = """async () => {
+    const {shell, commands} = window.jupyterapp;
+    for (const panel of shell.widgets("main")) if (panel.context) panel.context.model.dirty = false;
+    await commands.execute("application:close-all");
+    delete window.testRuns;
+    delete window.testAnswer;
+}"""
+
 
 class LabServer:
     """A Jupyter server with its own home and configuration under one folder."""
@@ -90,37 +111,67 @@ class LabServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        for made in (self.notebooks, self.settings, self._home):
+        startup = self._home / "ipython" / "profile_default" / "startup"
+        for made in (self.notebooks, self.settings, startup):
             made.mkdir(parents=True)
+        (startup / "imports.py").write_text(STARTUP)
         self._process = self._start()
         self._wait_until_up()
+        self._next_kernel = self._start_kernel()
 
     def url(self, path: str, query: str = "") -> str:
         return f"http://127.0.0.1:{self._port}/{path}?token={self._token}{query}"
 
-    def request(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(self.url(path), method=method)
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url(path), data, method=method)
         request.add_header("Authorization", f"token {self._token}")
         with urllib.request.urlopen(request, timeout=30) as response:
-            body = response.read()
-        return json.loads(body) if body else None
+            answer = response.read()
+        return json.loads(answer) if answer else None
 
     def kernelspecs(self) -> list[str]:
         return sorted(self.request("GET", "api/kernelspecs")["kernelspecs"])
 
-    def end_kernels(self) -> None:
-        for what in ("sessions", "kernels"):
-            for entry in self.request("GET", f"api/{what}"):
-                try:
-                    self.request("DELETE", f"api/{what}/{entry['id']}")
-                except urllib.error.HTTPError as error:
-                    if error.code != 404:  # it has just ended by itself
-                        raise
+    def give_kernel(self, path: str) -> None:
+        """Where the notebook has no kernel, give it one that has done its imports, and start the next one."""
+        if any(session["path"] == path for session in self.request("GET", "api/sessions")):
+            return
+        kernel = {"id": self._next_kernel}
+        self.request(
+            "POST", "api/sessions", {"path": path, "name": path, "type": "notebook", "kernel": kernel}
+        )
+        self._next_kernel = self._start_kernel()
+
+    def _start_kernel(self) -> str:
+        return str(self.request("POST", "api/kernels", {"name": "python3"})["id"])
+
+    def end_kernels(self, wait: bool = True) -> None:
+        """End every kernel that a notebook has used; wait: until they have ended."""
+        used = [
+            f"api/{what}/{entry['id']}"
+            for what in ("sessions", "kernels")
+            for entry in self.request("GET", f"api/{what}")
+            if entry["id"] != self._next_kernel
+        ]
+        ending = threading.Thread(target=self._delete, args=(used,), daemon=True)
+        ending.start()
+        if wait:
+            ending.join()
+
+    def _delete(self, paths: list[str]) -> None:
+        for path in paths:
+            try:
+                self.request("DELETE", path)
+            except urllib.error.HTTPError as error:
+                if error.code != 404:  # it has just ended by itself
+                    raise
 
     def log(self, since: int = 0) -> str:
         return self.log_path.read_bytes()[since:].decode(errors="replace")
 
     def stop(self) -> None:
+        self._next_kernel = ""
         self.end_kernels()
         self._process.terminate()
         try:
@@ -173,10 +224,14 @@ class LabServer:
 class Lab:
     """What one test sees of the server and the browser."""
 
-    def __init__(self, server: LabServer, browser: Browser) -> None:
+    def __init__(self, server: LabServer, browser: Browser, spare: list[Page]) -> None:
+        """spare: plain pages that tests before have left."""
         self.server = server
         self.opened: list[Notebook] = []
+        self.failed = False  # then nothing of it is used again
         self._browser = browser
+        self._spare = spare
+        self._plain: list[Notebook] = []
         self._log_start = len(server.log())
 
     def open(
@@ -191,9 +246,9 @@ class Lab:
         init_script: str | None = None,
         device_scale_factor: float = 1,
     ) -> Notebook:
-        """Open a notebook in a page of its own and wait for its kernel.
+        """Open a notebook in a page that shows nothing else and wait for its kernel.
 
-        notebook_cells: the code of each cell; None opens the existing notebook `name` (a second browser on one kernel).
+        notebook_cells: the code of each cell; None opens the notebook `name` as it is (a second browser on one kernel).
         kernel: "python3" (ipykernel 7.4), "lossatlas-ipykernel-7.3" or "lossatlas-ipykernel-6.31".
         settings: user settings by plugin id, e.g. {"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}}.
         init_script: JavaScript that runs before any other of the page, e.g. to take WebGL away.
@@ -205,22 +260,34 @@ class Lab:
         name = name or f"notebook-{secrets.token_hex(4)}"
         if notebook_cells is not None:
             _write_notebook(self.server.notebooks / f"{name}.ipynb", notebook_cells, kernel)
-        theme_setting = {"@jupyterlab/apputils-extension:themes": {"theme": THEMES[theme]}}
-        _write_settings(self.server.settings, {**SETTINGS, **theme_setting, **(settings or {})})
-        context = self._browser.new_context(
-            viewport={"width": viewport[0], "height": viewport[1]}, device_scale_factor=device_scale_factor
-        )
-        if init_script is not None:
-            context.add_init_script(init_script)
-        notebook = Notebook(self.server, context, name)
+        if kernel == "python3":
+            self.server.give_kernel(f"{name}.ipynb")
+        size = {"width": viewport[0], "height": viewport[1]}
+        plain = (theme, settings, init_script, device_scale_factor) == ("light", None, None, 1)
+        if plain and self._spare:
+            page = self._spare.pop()
+            page.set_viewport_size(size)
+            notebook = Notebook(self.server, page, name)
+        else:
+            theme_setting = {"@jupyterlab/apputils-extension:themes": {"theme": THEMES[theme]}}
+            _write_settings(self.server.settings, {**SETTINGS, **theme_setting, **(settings or {})})
+            context = self._browser.new_context(viewport=size, device_scale_factor=device_scale_factor)
+            if init_script is not None:
+                context.add_init_script(init_script)
+            notebook = Notebook(self.server, context.new_page(), name)
         self.opened.append(notebook)
+        if plain:
+            self._plain.append(notebook)
         notebook.load()
         return notebook
 
     def close(self) -> None:
         for notebook in self.opened:
-            notebook.close()
-        self.server.end_kernels()
+            if notebook in self._plain and not self.failed and notebook.clear():
+                self._spare.append(notebook.page)
+            else:
+                notebook.close()
+        self.server.end_kernels(wait=False)
 
     def report(self) -> str:
         """What helps to see why a test failed: the consoles and what the server said meanwhile."""
@@ -231,31 +298,51 @@ class Lab:
 class Notebook:
     """One notebook in one page."""
 
-    def __init__(self, server: LabServer, context: BrowserContext, name: str) -> None:
+    def __init__(self, server: LabServer, page: Page, name: str) -> None:
         self.name = name
         self.path = server.notebooks / f"{name}.ipynb"
         self.console: list[str] = []  # everything that the page said, noise included
-        self.page: Page = context.new_page()
+        self.page = page
         self._server = server
-        self._context = context
         self._errors: list[str] = []
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self._note("pageerror", str(error), is_error=True))
+        self.page.on("pageerror", self._on_error)
 
     # Opening
 
     def load(self) -> None:
+        """Open the notebook, in a page that has JupyterLab already or in a new one."""
+        if self.page.url == "about:blank":
+            self.reload()
+            return
+        self.page.evaluate(
+            "path => window.jupyterapp.commands.execute('docmanager:open', {path})", self.path.name
+        )
+        self._wait_shown()
+
+    def reload(self) -> None:
         """Open the page, or open it again: kernels outlive that."""
         self.page.goto(self._server.url(f"lab/tree/{self.path.name}", "&reset"))
         self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        self._wait_shown()
+
+    def _wait_shown(self) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook", timeout=60_000)
         self.page.wait_for_function(f"() => {PANEL}?.sessionContext !== undefined", timeout=60_000)
         self.wait_idle(timeout=60)
 
-    reload = load
+    def clear(self) -> bool:
+        """Close the notebook, and say whether its page can show another: it is there, silent, and asks nothing."""
+        if self.page.is_closed() or self.console_errors or self.page.locator(".jp-Dialog").count() > 0:
+            return False
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(CLEAR)
+        self.page.remove_listener("console", self._on_console)
+        self.page.remove_listener("pageerror", self._on_error)
+        return True
 
     def close(self) -> None:
-        self._context.close()
+        self.page.context.close()
 
     # Running
 
@@ -362,6 +449,9 @@ class Notebook:
     def _on_console(self, message: ConsoleMessage) -> None:
         where = message.location.get("url", "").split("?")[0]
         self._note(message.type, f"{message.text} ({where})", is_error=message.type in ("error", "warning"))
+
+    def _on_error(self, error: Error) -> None:
+        self._note("pageerror", str(error), is_error=True)
 
     def _note(self, kind: str, text: str, *, is_error: bool) -> None:
         self.console.append(f"{kind}: {text}")

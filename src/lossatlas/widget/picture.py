@@ -14,7 +14,7 @@ import numpy as np
 from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.sampling import Pass
-from lossatlas.sampling.spline import interpolate
+from lossatlas.sampling.spline import interpolate, spline_matrix
 from lossatlas.widget.curve import WIDTH, draw_curve
 
 _STATIC = Path(__file__).parent.parent / "static"
@@ -97,12 +97,10 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 @functools.cache
 def _viridis() -> np.ndarray:
-    """(256, 3) bytes: the table that the page draws with, of which every fifth entry is kept."""
+    """(256, 3) bytes: the table that the page draws with, a spline through every 17th entry."""
     maps = json.loads((_STATIC / "colormaps.json").read_text(encoding="utf-8"))
-    kept = np.frombuffer(bytes.fromhex(maps["viridis"]), dtype=np.uint8).reshape(-1, 3)
-    entries = np.arange(256)
-    table = [np.interp(entries, entries[::5], channel) for channel in kept.T]
-    return np.rint(np.transpose(table)).astype(np.uint8)
+    kept = np.frombuffer(bytes.fromhex(maps["viridis"]), dtype=np.uint8).reshape(16, 3)
+    return np.rint(spline_matrix(16, 256) @ kept).astype(np.uint8)
 
 
 assert math.log2(_SIDE - 1).is_integer()  # so that every node falls on a pixel
