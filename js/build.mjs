@@ -17,6 +17,14 @@ const outputs = ["widget.js", "widget.css", "colormaps.json"];
 const MAX_MINIFIED = 100_000;
 const MAX_GZIPPED = 35_000;
 
+// Our own long property names that no browser, no message, no trait and no script outside knows: the bundle has short ones.
+const SHORTENED = `
+  atHome bindLut commChanged commLive copyTime crowdedFade decades density desaturate dismissError fieldName grids
+  hatchPeriod hatchWidth homeInSight homeLevel hurried invalidate lowest majorAlpha majorEvery majorWidth mantissas
+  minorAlpha minorWidth onChange onState panBy perDomain perTint pinned pixelRatio plateau plateauEnd preferred
+  probeCentre quads reading receive reliefDepth reliefRise renderTime rendererKind resized settle settled slopeX slopeY
+  software squares textures toPlane wantsChanged widest wiring zoomAt`;
+
 /** Every file that decides what the bundle is: the sources without their tests, the build, and the lock of its tools. */
 function sources() {
   const all = readdirSync(join(here, "src"), {recursive: true, withFileTypes: true})
@@ -74,10 +82,16 @@ async function build() {
     charset: "utf8",
     legalComments: "none",
     plugins: [shaders],
+    mangleProps: new RegExp(`^(${SHORTENED.trim().split(/\s+/).join("|")})$`),
     logLevel: "warning",
   });
   // After esbuild, which inlines across modules: terser's choice of names alone is worth a kilobyte once zipped.
-  const {code} = await terser.minify(outputFiles[0].text, {module: true, ecma: 2020, compress: {passes: 2}});
+  // Unsafe only for a page that has put other functions in the place of the language's own.
+  const {code} = await terser.minify(outputFiles[0].text, {
+    module: true,
+    ecma: 2020,
+    compress: {passes: 2, unsafe: true, pure_getters: true},
+  });
   writeFileSync(join(out, "widget.js"), `${banner()}\n${code}\n`);
   await esbuild.build({
     entryPoints: {widget: join(here, "src/styles.css")},
@@ -93,7 +107,7 @@ async function build() {
   const bundle = readFileSync(join(out, "widget.js"));
   const sheet = readFileSync(join(out, "widget.css"));
   const minified = bundle.length + sheet.length;
-  const gzipped = gzipSync(bundle).length + gzipSync(sheet).length;
+  const gzipped = gzipSync(bundle, {level: 9}).length + gzipSync(sheet, {level: 9}).length;
   console.log(`widget.js + widget.css: ${minified} bytes minified, ${gzipped} gzipped`);
   if (minified > MAX_MINIFIED || gzipped > MAX_GZIPPED) {
     console.error(

@@ -130,6 +130,18 @@ class Tied(nn.Module):
         return self.out(torch.tanh(self.mix(self.embed(words)))).transpose(1, 2)
 
 
+class Twice(nn.Module):
+    """A layer that stands under two names, and a weight that two layers share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.second, self.middle.weight = self.first, self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.second(torch.tanh(self.middle(torch.tanh(self.first(x)))))))
+
+
 class LowRank(nn.Module):
     """A frozen layer and its adapter, as LoRA has them: the trainable subset alone is moved."""
 
@@ -331,6 +343,7 @@ ZOO: dict[str, Kind] = {
         **pairs(SEQUENCE, Y),
     ),
     "tied weights": Kind(of(Tied), **pairs(WORDS, WORDS.roll(-1, 1))),
+    "a layer under two names": Kind(of(Twice), **pairs(X, Y)),
     "frozen parameters": Kind(lambda: partly_frozen().double(), **pairs(X, Y)),
     "weight norm": Kind(
         of(lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 5)), nn.Tanh(), nn.Linear(5, 3))),

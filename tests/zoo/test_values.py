@@ -25,6 +25,7 @@ def test_values_and_gradients_are_those_of_a_plain_loop(name: str) -> None:
     error = (gradient.double() - expected).norm() / expected.norm()
     assert float(error) < 100 * kind.rel  # sums of terms that cancel
     assert torch.isfinite(gradient).all()
+    assert objective.value(point) == objective.values(point[None])[0] == value  # a gradient leaves no trace
 
 
 def test_the_zoo_is_large_enough() -> None:

@@ -61,6 +61,9 @@ class ParameterSpace:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
     def __getitem__(self, name: str) -> Entry:
         try:
             return self._by_name[name]

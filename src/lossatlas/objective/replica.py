@@ -83,6 +83,14 @@ class ModelReplica:
                 self._rounded.append((parameter, part))
             parameter.requires_grad_(measure.differentiates)
         self._step = _Step(module)
+        # Wherever a trainable tensor stands: tied ones in several modules, each module once.
+        names = {id(parameter): name for name, parameter in named.items() if name in space}
+        self._places = [
+            (f"{prefix}.{key}" if prefix else key, names[id(parameter)], parameter.dtype)
+            for prefix, part in module.named_modules()
+            for key, parameter in part._parameters.items()
+            if id(parameter) in names
+        ]
         # A forward pass that writes to a buffer (a counter, running statistics) must not change the next one.
         self._kept = [
             (owner, name, tensor, tensor.clone())
@@ -240,11 +248,10 @@ class ModelReplica:
 
     def at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
         """What a chunk counts for, and its fields as differentiable functions of a flat vector."""
-        dtypes = {name: parameter.dtype for name, parameter in self.module.named_parameters()}
-        tensors = {
-            f"module.{name}": part.to(dtypes[name]) for name, part in self.space.unflatten(leaf).items()
-        }
-        return torch.func.functional_call(self._step, tensors, (self.measure, chunk))
+        parts = self.space.unflatten(leaf)
+        tensors = {f"module.{place}": parts[name].to(dtype) for place, name, dtype in self._places}
+        # Not by torch's own search for tied weights: of a module that is there twice it puts back the wrong tensor.
+        return torch.func.functional_call(self._step, tensors, (self.measure, chunk), tie_weights=False)
 
     def _estimate(self) -> Generator[None, None, None]:
         """Estimate running statistics at the θ in `buffer`, over the user's own batches."""
