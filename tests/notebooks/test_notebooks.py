@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_your_own_model_measures_every_kind_of_input_it_shows(tmp_path: Path) ->
     pytest.importorskip("transformers")
     notebook = executed("your-own-model", tmp_path)
     shown = [output.data for output in outputs(notebook) if "data" in output]
-    assert sum("application/vnd.jupyter.widget-view+json" in data for data in shown) == 1
+    maps = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    assert ["image/png" in data for data in maps] == [True, True, True]  # a plane, one that is turned, a line
     printed = "".join(
         output.text
         for output in outputs(notebook)
@@ -71,6 +73,11 @@ def test_your_own_model_measures_every_kind_of_input_it_shows(tmp_path: Path) ->
     }
     assert list(modes) == ["eval", "batch_stats", "reestimated"]
     assert len(set(modes.values())) == 3
-    parts, total = printed.strip().splitlines()[-2:]
+    thinned = {line.split(": ")[2] for line in printed.splitlines() if line.startswith("dropout=")}
+    assert len(thinned) == 3
+    assert "Of the gradient at the origin" in printed
+    parts, total = next(
+        pair for pair in itertools.pairwise(printed.splitlines()) if pair[1].startswith("sum ")
+    )
     assert float(total.split()[-1]) == pytest.approx(json.loads(parts.replace("'", '"'))["loss"], rel=1e-12)
     assert not [output for output in outputs(notebook) if output.output_type == "error"]

@@ -882,3 +882,16 @@ def test_the_models_copy_runs_once_per_chunk_and_point() -> None:
     calls.clear()
     objective.values(objective.theta.repeat(5, 1))
     assert len(calls) == 5
+
+
+def test_a_function_that_raises_is_called_a_function() -> None:
+    def f(theta: torch.Tensor) -> torch.Tensor:
+        if float(theta[0]) > 0.5:
+            raise ArithmeticError("no logarithm of that")
+        return (theta**2).sum()
+
+    objective = la.Objective.from_function(f, torch.zeros(2))
+    with pytest.raises(la.EvaluationError) as raised:
+        objective.value(torch.ones(2))
+    assert str(raised.value).startswith("The function raised ArithmeticError at row 0: no logarithm of that.")
+    assert "model" not in str(raised.value)

@@ -156,6 +156,8 @@ def raised(error: Exception, where: str, batch: Batch | None) -> EvaluationError
         shapes = f" with {', '.join(shown)}"
     said = str(error).rstrip(". ") or "nothing more"
     cure = f"Check that {check} runs on one batch by itself."
+    if batch is None:
+        who, cure = "The function", "Check that f(theta) runs with theta at that point by itself."
     if "more than 1 value per channel" in said:
         cure = "A single sample has no statistics: use other batches (drop_last=True), or mode='eval'."
     elif "same dtype" in said:

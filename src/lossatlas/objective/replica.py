@@ -321,6 +321,7 @@ class FunctionReplica:
     """
 
     fields: tuple[str, ...] = ("loss",)
+    chunk = None  # there are no data to name where it fails
 
     def __init__(
         self, f: Callable[[Tensor], Tensor], theta: Tensor, differentiates: bool, lock: Lock | None = None

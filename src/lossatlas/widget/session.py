@@ -105,10 +105,10 @@ class Session:
 
     def first_picture(self, seconds: float) -> bool:
         """Wait until the home view's first pass is known, at most so long; whether it is."""
-        landscape = self.landscape
         limit = time.monotonic() + seconds
-        tiles = home_tiles(landscape.home, level_of(landscape.home))
         while time.monotonic() < limit:
+            landscape = self.landscape  # another one as soon as a turn is made
+            tiles = home_tiles(landscape.home, level_of(landscape.home))
             if all(landscape.known(tile) is not None for tile in tiles):
                 return True
             time.sleep(0.005)
