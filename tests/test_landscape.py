@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 import lossatlas as la
 from lossatlas import jobs
-from lossatlas.geometry import Turn
-from lossatlas.landscape import check_extent
+from lossatlas.geometry import Turn, check_extent
 from tests.zoo import (
     F,
     classification,
@@ -290,7 +289,7 @@ def test_another_field_of_a_tile_evaluates_nothing_again() -> None:
 def test_a_tile_is_exact_all_over_and_says_so() -> None:
     landscape = network()
     for quality in (0, 1, 2):
-        tile = landscape.tile(la.TileAddress(0, -1, 0), quality, 0.5)
+        tile = landscape.tile(la.TileAddress(0, -1, 0), quality)
         assert tile.values.shape == tile.evaluated.shape == (33, 33)
         assert tile.evaluated.all()
         assert (tile.nodes, tile.quality, tile.se_level, tile.se_shape) == (33, 2, 0.0, 0.0)

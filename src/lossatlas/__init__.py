@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
-from lossatlas.sampling import Profile, Tile
+from lossatlas.sampling import Map, Profile, Tile
 from lossatlas.spread import Spread, spread
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "EvaluationError",
     "Landscape",
     "Line",
+    "Map",
     "Objective",
     "ParameterSpace",
     "Plane",

@@ -22,12 +22,31 @@ from lossatlas.geometry import (
     TileAddress,
     Turn,
     caption_of,
+    check_count,
+    check_extent,
+    check_interval,
+    check_point,
+    check_shape,
+    check_tolerance,
     home_tiles,
     level_of,
 )
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
-from lossatlas.sampling import Family, NodeStore, Pass, Point, Profile, Tile, nodes_of, parts, read_pass
+from lossatlas.sampling import (
+    Family,
+    Map,
+    NodeStore,
+    Pass,
+    Point,
+    Profile,
+    Tile,
+    draw,
+    nodes_of,
+    parts,
+    read_pass,
+    spread_of,
+)
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
 _DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
@@ -184,12 +203,12 @@ class Landscape:
         EvaluationError when the model raises.
         """
         if isinstance(self.slice, Line):
-            a0, a1 = self.home[:2] if extent is None else _check_interval(extent)
+            a0, a1 = self.home[:2] if extent is None else check_interval(extent)
             return np.asarray(
-                self.evaluate(np.linspace(a0, a1, _check_count(51 if shape is None else shape)), field=field)
+                self.evaluate(np.linspace(a0, a1, check_count(51 if shape is None else shape)), field=field)
             )
         a0, a1, b0, b1 = check_extent(HOME if extent is None else extent)
-        rows, columns = _check_shape((51, 51) if shape is None else shape)
+        rows, columns = check_shape((51, 51) if shape is None else shape)
         a, b = np.meshgrid(np.linspace(a0, a1, columns), np.linspace(b0, b1, rows))
         return np.asarray(self.evaluate(a, b, field=field))
 
@@ -205,9 +224,9 @@ class Landscape:
         else:
             ends = [start, stop]
         (a0, b0), (a1, b1) = (
-            _check_point(name, end) for name, end in zip(("start", "stop"), ends, strict=True)
+            check_point(name, end) for name, end in zip(("start", "stop"), ends, strict=True)
         )
-        count = _check_count(num)
+        count = check_count(num)
         a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
         values = np.asarray(self.evaluate(a, None if self.on_line else b, field=field))
         way = sum(
@@ -219,7 +238,7 @@ class Landscape:
     def tile(
         self, address: TileAddress, quality: int = 2, tolerance: float = 0.0, *, field: str = "loss"
     ) -> Tile:
-        """One tile, every node evaluated on all data: at least the quality and the tolerance asked for.
+        """One tile, on all data: pass after pass until its stated error is within the tolerance, by default every node.
 
         quality: 0, 1 or 2; tolerance: a share of the field's range over the tile, 0 for exact. Raises ValueError for
         a tile finer than the dtype can tell apart, EvaluationError when the model raises.
@@ -228,15 +247,45 @@ class Landscape:
         self.plane  # noqa: B018 - says in words that a line has no tiles
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
-        if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
-            raise ValueError(f"tolerance is {tolerance!r}. Pass a share of the range from 0 (exact) to 1.")
         self.check_address(address)
-        jobs.call(self.work(point for _, points in self.missing(address) for point in points))
+        jobs.call(self._refine(address, column, check_tolerance(tolerance)))
         found = read_pass(self._store, address, column, self._rounding)
         assert found is not None
-        whole = np.ones_like(found.values, dtype=bool)
-        error = math.inf if found.error is None else found.error
-        return Tile(address, field, found.values, whole, found.nodes, 2, 0.0, 0.0, error)
+        return found.tile(field, self._store, column)
+
+    def map(
+        self,
+        extent: Sequence[float] | None = None,
+        pixels: tuple[int, int] | int = (512, 512),
+        tolerance: float = 0.01,
+        *,
+        field: str = "loss",
+    ) -> Map:
+        """A view drawn from few nodes: values at the points of `grid(extent, shape=pixels)`, with their stated error.
+
+        extent: (a0, a1, b0, b1), by default the home view; pixels: (rows of b, columns of a); tolerance: a share of the
+        field's range over the view that the stated error may take, 0 for every value evaluated. Raises ValueError for an
+        extent, pixels or a tolerance that are none, or a view finer than the dtype can tell apart, EvaluationError when
+        the model raises.
+        """
+        self.plane  # noqa: B018 - says in words that a line has no maps
+        column, tolerance = self._column(field), check_tolerance(tolerance)
+        view = self.home if extent is None else check_extent(extent)
+        shape = check_shape((pixels, pixels) if isinstance(pixels, int) else pixels)
+        self.check_address(home_tiles(view, level_of(view))[0])
+        return jobs.call(
+            draw(
+                view, shape, tolerance, self._rounding, self.work, lambda points: self._store.get(points)[:, column], field
+            )
+        )  # fmt: skip
+
+    def _refine(self, address: TileAddress, column: int, tolerance: float) -> Generator[None, None, None]:
+        """Evaluate piece after piece of a tile, until its stated error is within the tolerance."""
+        while pieces := self.missing(address):
+            found = read_pass(self._store, address, column, self._rounding)
+            if tolerance and found and found.error.within(tolerance * spread_of(found.filled())):
+                return
+            yield from self.work(pieces[0][1])
 
     def turned(self, turn: Turn) -> Landscape:
         """The landscape on the plane turned by `turn`; one that was seen before still has its nodes.
@@ -432,51 +481,4 @@ def _home(plane: Plane | Line, extent: Sequence[float] | None) -> Extent:
         return check_extent(plane.home if extent is None else extent)
     if extent is None:
         return plane.home
-    return (*_check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)
-
-
-def _check_interval(extent: Any) -> tuple[float, float]:
-    """An extent of a line as two floats (a0, a1). Raises ValueError when it is none or has no width."""
-    try:
-        a0, a1 = (float(value) for value in extent)
-    except (TypeError, ValueError):
-        raise ValueError(f"extent is {extent!r}. Pass two numbers (a0, a1) on a line.") from None
-    return check_extent((a0, a1, 0.0, 1.0))[:2]
-
-
-def check_extent(extent: Any) -> Extent:
-    """An extent as four floats (a0, a1, b0, b1). Raises ValueError when it is none or has no width."""
-    try:
-        a0, a1, b0, b1 = (float(value) for value in extent)
-    except (TypeError, ValueError):
-        raise ValueError(f"extent is {extent!r}. Pass four numbers (a0, a1, b0, b1).") from None
-    for low, high, name in ((a0, a1, "a"), (b0, b1, "b")):
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(
-                f"The extent runs from {low:g} to {high:g} along {name}. Pass finite {name}0 < {name}1."
-            )
-    return a0, a1, b0, b1
-
-
-def _check_shape(shape: Any) -> tuple[int, int]:
-    ok = isinstance(shape, tuple | list) and len(shape) == 2
-    if not ok or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in shape):
-        raise ValueError(f"shape is {shape!r}. Pass (rows of b, columns of a), whole numbers of at least 1.")
-    return int(shape[0]), int(shape[1])
-
-
-def _check_count(count: Any) -> int:
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise ValueError(f"The number of points is {count!r}. Pass a whole number of at least 1.")
-    return int(count)
-
-
-def _check_point(name: str, point: Any) -> tuple[float, float]:
-    try:
-        a, b = (float(value) for value in point)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {point!r}. Pass a point of the plane (a, b), two numbers.") from None
-    return a, b
-
-
-__all__ = ["CELLS", "HOME", "Extent", "Landscape", "Scene", "check_extent"]
+    return (*check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)

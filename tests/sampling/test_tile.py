@@ -10,8 +10,8 @@ from torch import Tensor
 import lossatlas as la
 from lossatlas.geometry import PASSES, TileAddress
 from lossatlas.sampling import NodeStore, Pass, grid_points, parts, read_pass
+from lossatlas.sampling.error import UNKNOWN, StatedError
 from lossatlas.sampling.spline import fill_centres, interpolate
-from lossatlas.sampling.tile import stated_error
 from tests.zoo import F, classification, himmelblau, mlp, normal, rosenbrock
 
 FLOAT64, FLOAT32 = 2.0**-53, 2.0**-24
@@ -86,7 +86,7 @@ def test_a_pass_is_filled_by_the_spline_and_keeps_its_nodes() -> None:
     assert np.array_equal(filled, interpolate(found.values, 33))
     complete = read_pass(known(33), TILE, 0, FLOAT64)
     assert complete.filled() is complete.values
-    half = Pass(TILE, found.values, found.values[1:, 1:], None, False)
+    half = Pass(TILE, found.values, found.values[1:, 1:], FLOAT64)
     assert np.array_equal(half.filled(), interpolate(fill_centres(found.values, found.values[1:, 1:]), 33))
 
 
@@ -95,8 +95,8 @@ def test_a_pass_is_filled_by_the_spline_and_keeps_its_nodes() -> None:
 
 def test_pieces_of_a_tile_nest_and_hold_every_node_once() -> None:
     pieces = parts(NodeStore(1), TILE)
-    assert [len(points) for _, points in pieces] == [9, 16, 56, 208, 256, 544]
-    assert [rank for rank, _ in pieces] == [0, 2, 4, 6, 7, 8]
+    assert [len(points) for _, points in pieces] == [9, 16, 16, 40, 64, 144, 256, 544]
+    assert [rank for rank, _ in pieces] == [0, 2, 3, 4, 5, 6, 7, 8]
     every = [point for _, points in pieces for point in points]
     assert len(set(every)) == len(every) == 33 * 33
     assert set(every) == set(grid_points(*TILE.axes()))
@@ -125,44 +125,64 @@ def test_a_neighbour_of_a_complete_tile_lacks_all_but_the_border() -> None:
 # The stated error.
 
 
+def error_of(values: np.ndarray, centres: np.ndarray | None = None, rounding: float = FLOAT64) -> StatedError:
+    return Pass(TILE, values, centres, rounding).error
+
+
 def test_three_nodes_hold_nothing_out_and_state_nothing() -> None:
-    assert stated_error(np.zeros((3, 3)), FLOAT64) == (None, False)
+    assert error_of(np.zeros((3, 3))) == UNKNOWN
 
 
 def test_the_statement_is_one_and_a_half_times_the_hold_out_difference_and_a_floor() -> None:
     values = np.zeros((5, 5))
-    values[1, 1] = 2.0  # not a node of the 3 × 3 pass: predicted as 0
-    assert stated_error(values, FLOAT64) == (1.5 * 2.0 + 4 * FLOAT64 * 2.0, False)
+    values[0, 1] = 2.0  # no node of the 3 × 3 pass, nor a centre of its cells: predicted as 0
+    assert error_of(values) == StatedError(1.5 * 2.0 + 4 * FLOAT64 * 2.0, False)
+
+
+def test_centres_judge_the_pass_that_they_came_after() -> None:
+    centres = np.zeros((4, 4))
+    centres[2, 1] = -2.0
+    assert error_of(np.zeros((5, 5)), centres) == StatedError(1.5 * 2.0, False)
+    assert error_of(np.full((5, 5), 8.0), np.full((4, 4), 8.0)) == StatedError(4 * FLOAT64 * 8.0, True)
 
 
 @pytest.mark.parametrize("n", [5, 9, 17, 33])
-def test_every_node_that_is_not_a_knot_counts(n: int) -> None:
+def test_every_node_counts(n: int) -> None:
     for row in range(n):
         for column in range(n):
             values = np.zeros((n, n))
             values[row, column] = 1.0
-            error, _ = stated_error(values, FLOAT64)
-            # A knot is seen through its neighbours: the cubic swings by less than 1 there, but it does swing.
-            if row % 2 or column % 2:
-                assert error >= 1.5
-            else:
-                assert error > 0.1
+            error = error_of(values).value
+            # A knot, and a centre, are seen through what they say of their neighbours.
+            assert error >= (1.5 if (row + column) % 2 else 0.1)
 
 
 def test_a_difference_below_rounding_is_marked_as_noise() -> None:
     smooth = np.full((9, 9), 100.0)
-    assert stated_error(smooth, FLOAT32) == (400 * FLOAT32, True)
+    assert error_of(smooth, rounding=FLOAT32) == StatedError(400 * FLOAT32, True)
     rough = smooth + 1e-3 * np.random.default_rng(0).normal(size=(9, 9))
-    error, noise = stated_error(rough, FLOAT32)
-    assert not noise
-    assert error > 1e-3
+    error = error_of(rough, rounding=FLOAT32)
+    assert not error.noise
+    assert error.value > 1e-3
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nothing_is_stated_over_a_hole(bad: float) -> None:
     values = np.zeros((9, 9))
     values[3, 4] = bad
-    assert stated_error(values, FLOAT64) == (None, False)
+    assert error_of(values) == UNKNOWN
+    assert error_of(np.zeros((9, 9)), np.full((8, 8), bad)) == UNKNOWN
+
+
+def test_on_a_log_scale_the_error_is_that_of_the_logarithms() -> None:
+    a = np.linspace(0.0, 1.0, 9)
+    valley = np.exp(8 * (a[None] - 0.5) ** 2 + 4 * (a[:, None] - 0.3) ** 2)  # a bowl, on that scale
+    found = Pass(TILE, valley, None, FLOAT64)
+    assert found.error.value > 0.01
+    assert found.error_of_log.value < 1e-12
+    half = Pass(TILE, valley[::2, ::2], valley[1::2, 1::2], FLOAT64)
+    assert half.error_of_log.value < 1e-12 < half.error.value
+    assert Pass(TILE, valley - 2.0, None, FLOAT64).error_of_log == UNKNOWN
 
 
 def network(act: type[torch.nn.Module], dtype: torch.dtype, spread: float) -> la.Landscape:
@@ -206,13 +226,13 @@ def test_the_stated_error_of_every_pass_covers_the_true_one(name: str) -> None:
                 pass
             found = landscape.known(address)
             assert found is not None
-            if found.error is not None and not found.complete:
+            if found.error.value is not None and not found.complete:
                 seen.append(found)
         truth = landscape.known(address)
         assert truth is not None
-        assert len(seen) == 4  # 5, 9, 17 nodes and 17 with centres
+        assert len(seen) == 6  # 5, 9 and 17 nodes, each also with centres
         for found in seen:
-            assert np.abs(found.filled() - truth.values).max() <= found.error
+            assert np.abs(found.filled() - truth.values).max() <= found.error.value
 
 
 def test_the_statement_is_not_idle() -> None:
@@ -224,4 +244,4 @@ def test_the_statement_is_not_idle() -> None:
             pass
     found = landscape.known(address)
     true = np.abs(found.filled() - landscape.tile(address).values).max()
-    assert true <= found.error <= 300 * true
+    assert true <= found.error.value <= 300 * true

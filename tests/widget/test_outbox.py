@@ -28,7 +28,7 @@ def clock(monkeypatch):
 
 
 def item(x=0, nodes=3):
-    return Pass(TileAddress(0, x, 0), np.zeros((nodes, nodes)), None, None, False)
+    return Pass(TileAddress(0, x, 0), np.zeros((nodes, nodes)), None, 2.0**-24)
 
 
 def want(tiles=(), credit=64, seen=0, client="page"):

@@ -143,8 +143,8 @@ def test_tiles_are_what_the_page_reads():
         3,
         13,
         [
-            (0, Pass(TileAddress(0, -1, 0), first, None, None, False)),
-            (0, Pass(TileAddress(2, 3, -4), second, centres, 0.25, False)),
+            (0, Pass(TileAddress(0, -1, 0), first, None, 2.0**-24)),
+            (0, Pass(TileAddress(2, 3, -4), second, centres, 2.0**-24)),
         ],
         bases,
     )
@@ -157,7 +157,7 @@ def test_tiles_of_a_line_are_what_the_page_reads():
     bases = Bases()
     bases._bases[0, 1, 0, 0] = 0.5
     values = np.array([[1.5, 0.5, np.nan]])
-    row = Pass(TileAddress(1, -2, 0), values, None, None, False)
+    row = Pass(TileAddress(1, -2, 0), values, None, 2.0**-24)
     message, buffers = protocol.tiles(3, 14, [(0, row)], bases)
     assert message == wanted["head"]
     assert np.frombuffer(buffers[0], "<f4")[:2].tolist() == [1.0, 0.0]
@@ -195,7 +195,7 @@ def test_status_and_errors_are_what_the_page_reads():
 
 def test_heads_are_json_whatever_the_values():
     values = np.array([[np.nan, np.inf], [-np.inf, np.nan]])
-    message, _ = protocol.tiles(1, 1, [(0, Pass(TileAddress(0, 0, 0), values, None, None, False))], Bases())
+    message, _ = protocol.tiles(1, 1, [(0, Pass(TileAddress(0, 0, 0), values, None, 2.0**-24))], Bases())
     text = json.dumps(message, allow_nan=False)
     assert json.loads(text)["head"][0]["bad"] == 4
 
@@ -208,7 +208,7 @@ def test_a_deep_zoom_keeps_its_digits_and_neighbours_agree():
     right[:, 0] = left[:, -1]
     bases = Bases()
     passes = [
-        (0, Pass(TileAddress(9, x, 5), values, None, 0.0, False)) for x, values in ((6, left), (7, right))
+        (0, Pass(TileAddress(9, x, 5), values, None, 2.0**-24)) for x, values in ((6, left), (7, right))
     ]
     message, (buffer,) = protocol.tiles(1, 1, passes, bases)
     assert message["head"][0]["base"] == message["head"][1]["base"]

@@ -2,6 +2,14 @@
 
 from lossatlas.geometry.caption import caption_of
 from lossatlas.geometry.directions import Direction, filter_normalize, random_direction, turn
+from lossatlas.geometry.extent import (
+    check_count,
+    check_extent,
+    check_interval,
+    check_point,
+    check_shape,
+    check_tolerance,
+)
 from lossatlas.geometry.line import Line
 from lossatlas.geometry.named import NamedDirections
 from lossatlas.geometry.plane import Plane
@@ -29,6 +37,12 @@ __all__ = [
     "Trajectory",
     "Turn",
     "caption_of",
+    "check_count",
+    "check_extent",
+    "check_interval",
+    "check_point",
+    "check_shape",
+    "check_tolerance",
     "filter_normalize",
     "home_tiles",
     "level_of",

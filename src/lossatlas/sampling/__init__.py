@@ -3,19 +3,23 @@
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.family import Family
 from lossatlas.sampling.profile import Profile
+from lossatlas.sampling.sheet import Map, draw, spread_of
 from lossatlas.sampling.store import NodeStore, Point, grid_points
 from lossatlas.sampling.tile import Pass, Tile, nodes_of, parts, read_pass
 
 __all__ = [
     "Evaluator",
     "Family",
+    "Map",
     "NodeStore",
     "Pass",
     "Point",
     "Profile",
     "Tile",
+    "draw",
     "grid_points",
     "nodes_of",
     "parts",
     "read_pass",
+    "spread_of",
 ]

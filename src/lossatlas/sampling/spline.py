@@ -17,49 +17,66 @@ def spline_matrix(n: int, m: int) -> np.ndarray:
 
     Raises ValueError for fewer than 2 nodes.
     """
-    if n < 2:
-        raise ValueError(f"A spline needs at least 2 nodes, got {n}.")
-    points = np.linspace(0.0, n - 1.0, m)
-    if n <= 4:
-        matrix = _polynomial(n, points)  # through up to four nodes the not-a-knot spline is one polynomial
-    else:
-        matrix = _cubic(n, points)
-    # A knot keeps its value to the bit, so that the drawn function passes through every evaluated node.
-    nearest = np.rint(points).astype(int)
-    knots = np.abs(points - nearest) < 1e-9
-    matrix[knots] = np.eye(n)[nearest[knots]]
+    matrix = spline_at(n, np.linspace(0.0, n - 1.0, m))
     matrix.flags.writeable = False
     return matrix
 
 
+def spline_at(n: int, points: np.ndarray) -> np.ndarray:
+    """S, (m, n): S @ values interpolates n equally spaced values at m points of [0, n − 1], in steps between nodes.
+
+    Raises ValueError for fewer than 2 nodes.
+    """
+    if n < 2:
+        raise ValueError(f"A spline needs at least 2 nodes, got {n}.")
+    # Through up to four nodes the not-a-knot spline is one polynomial.
+    matrix = _polynomial(n, points) if n <= 4 else _cubic(n, points)
+    # A knot keeps its value to the bit, so that the drawn function passes through every evaluated node.
+    nearest = np.rint(points).astype(int)
+    knots = np.abs(points - nearest) < 1e-9
+    matrix[knots] = np.eye(n)[nearest[knots]]
+    return matrix
+
+
 def interpolate(values: np.ndarray, size: int) -> np.ndarray:
-    """The spline through n × n values, at size × size equally spaced points, borders included; 1 × n stay one row.
+    """The spline through rows × columns of nodes at size × size equally spaced points, borders included; one row stays one.
 
     A grid that holds NaN or infinity is filled bilinearly instead, and is NaN wherever such a node has a say: a
     spline would carry it across the whole tile.
     """
-    rows, n = values.shape
+    rows, columns = values.shape
+    matrix = spline_matrix if np.isfinite(values).all() else _linear
+    across = np.ones((1, 1)) if rows == 1 else matrix(rows, size)
+    return _spread(values, across, matrix(columns, size))
+
+
+def sample(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The same function at any rows and columns, in steps between nodes: (len(rows), len(columns))."""
+    matrix = spline_at if np.isfinite(values).all() else _linear_at
+    return _spread(values, matrix(values.shape[0], rows), matrix(values.shape[1], columns))
+
+
+def _spread(values: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
-    matrix = (spline_matrix if finite.all() else _linear)(n, size)
-    across = np.ones((1, 1)) if rows == 1 else matrix
-    filled = across @ np.where(finite, values, 0.0) @ matrix.T
+    filled = across @ np.where(finite, values, 0.0) @ along.T
     if not finite.all():
-        filled[(across > 0).astype(float) @ ~finite @ (matrix > 0).astype(float).T > 0] = np.nan
+        filled[(across > 0).astype(float) @ ~finite @ (along > 0).astype(float).T > 0] = np.nan
     return filled
 
 
 def fill_centres(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """A grid of n × n nodes and the (n − 1)² centres of its cells as one grid of (2n − 1)² values.
+    """A grid of rows × columns of nodes and the centres of its cells as one grid of twice as many steps.
 
     An edge midpoint is the spline's prediction plus the mean of what the neighbouring centres differ from theirs; on
     the border it is the prediction alone, so that neighbours meet.
     """
-    size = 2 * len(values) - 1
-    grid = interpolate(values, size)
+    rows, columns = values.shape
+    matrix = spline_matrix if np.isfinite(values).all() else _linear
+    grid = _spread(values, matrix(rows, 2 * rows - 1), matrix(columns, 2 * columns - 1))
     if not (np.isfinite(values).all() and np.isfinite(centres).all()):
         grid[::2, ::2], grid[1::2, 1::2] = values, centres
         return grid
-    correction = np.zeros((size, size))
+    correction = np.zeros_like(grid)
     correction[1::2, 1::2] = centres - grid[1::2, 1::2]
     grid[1:-1:2, 2:-1:2] += (correction[1::2, 1:-2:2] + correction[1::2, 3::2]) / 2
     grid[2:-1:2, 1:-1:2] += (correction[1:-2:2, 1::2] + correction[3::2, 1::2]) / 2
@@ -68,7 +85,10 @@ def fill_centres(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _linear(n: int, m: int) -> np.ndarray:
-    points = np.linspace(0.0, n - 1.0, m)
+    return _linear_at(n, np.linspace(0.0, n - 1.0, m))
+
+
+def _linear_at(n: int, points: np.ndarray) -> np.ndarray:
     matrix = np.maximum(0.0, 1 - np.abs(points[:, None] - np.arange(n)))
     matrix[matrix < 1e-9] = 0.0
     return matrix

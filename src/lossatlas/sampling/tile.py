@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lossatlas.geometry import CELLS, PASSES, TileAddress
-from lossatlas.sampling.spline import fill_centres, interpolate
+from lossatlas.sampling.error import UNKNOWN, StatedError, floor_of, stated_error
+from lossatlas.sampling.spline import fill_centres, interpolate, sample
 from lossatlas.sampling.store import NodeStore, Point, grid_points
 
-# A tile in float32 differs from exact arithmetic by a few roundings of its largest value: the floor of any error.
-_ROUNDINGS = 4
-
-# The hold-out difference times this covered the truth in all of 200 tiles of five trained nets (design, section 5).
-_SAFETY = 1.5
+# From here on a pass is sent half-way: its cells' centres first, which say how far off it is.
+_HALVED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,31 @@ class Pass:
     address: TileAddress
     values: np.ndarray  # (n, n) float64, row 0 at the lowest b; (1, n) of a line
     centres: np.ndarray | None  # (n − 1, n − 1) float64
-    error: float | None  # stated maximum error of the function drawn through them; None with nothing held out
-    noise: bool  # the hold-out difference drowns in rounding
+    rounding: float  # ε of the dtype that they were evaluated in
+
+    @functools.cached_property
+    def error(self) -> StatedError:
+        """The stated maximum error of the function that is drawn through them."""
+        return self._judge(self.values, self.centres, floor_of(self.values, self.rounding))
+
+    @functools.cached_property
+    def error_of_log(self) -> StatedError:
+        """The same of their logarithms, for a map on a log scale; unknown where a value is not positive."""
+        known = (self.values,) if self.centres is None else (self.values, self.centres)
+        if not all(np.all(part > 0) for part in known):
+            return UNKNOWN
+        floor = floor_of(self.values, self.rounding) / float(self.values.min())
+        return self._judge(np.log(self.values), None if self.centres is None else np.log(self.centres), floor)
+
+    def _judge(self, values: np.ndarray, centres: np.ndarray | None, floor: float) -> StatedError:
+        if centres is not None:
+            between = np.arange(self.nodes - 1) + 0.5
+            return stated_error(sample(values, between, between), centres, floor)
+        if self.nodes <= PASSES[0]:
+            return UNKNOWN
+        if len(values) == 1:
+            return stated_error(interpolate(values[:, ::2], self.nodes), values, floor)
+        return stated_error(fill_centres(values[::2, ::2], values[1::2, 1::2]), values, floor)
 
     @property
     def nodes(self) -> int:
@@ -49,6 +73,18 @@ class Pass:
         """(33, 33), or (1, 33): the evaluated nodes and, between them, the spline through them."""
         grid = self.values if self.centres is None else fill_centres(self.values, self.centres)
         return interpolate(grid, CELLS + 1) if grid.shape[1] < CELLS + 1 else grid
+
+    def tile(self, field: str, store: NodeStore, column: int) -> Tile:
+        """The pass as a tile, with every node that the store happens to know beside its own."""
+        points = nodes_of(self.address, CELLS + 1)
+        known = [point in store for point in points]
+        values, evaluated = self.filled().ravel().copy(), np.array(known)
+        values[evaluated] = store.get(itertools.compress(points, known))[:, column]
+        side = (CELLS + 1, CELLS + 1)
+        error = math.inf if self.error.value is None else self.error.value
+        return Tile(
+            self.address, field, values.reshape(side), evaluated.reshape(side), self.nodes, 2, 0.0, 0.0, error
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +127,7 @@ def read_pass(
         middle = grid_points(*address.centres(nodes))
         if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
-    error, noise = stated_error(values, rounding)
-    return Pass(address, values, centres, error, noise)
-
-
-def stated_error(values: np.ndarray, rounding: float) -> tuple[float | None, bool]:
-    """The stated maximum error of the spline through n × n nodes, and whether it is rounding noise.
-
-    1.5 d + 4 ε max|L|, with d the largest difference between the nodes and the prediction from every second one, over
-    those that are not themselves knots of it. None where nothing can be held out or a value is not finite.
-    """
-    if values.shape[1] <= PASSES[0] or not np.isfinite(values).all():
-        return None, False
-    floor = _ROUNDINGS * rounding * float(np.abs(values).max())
-    held_out = float(np.abs(interpolate(values[::2, ::2], values.shape[1]) - values).max())
-    return _SAFETY * held_out + floor, held_out < floor
+    return Pass(address, values, centres, rounding)
 
 
 def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list[tuple[int, list[Point]]]:
@@ -122,7 +144,3 @@ def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list
             if missing:
                 pieces.append((rank, missing))
     return pieces
-
-
-# From here on a pass is long enough to be worth showing half-way (800 nodes, of which 256 are centres).
-_HALVED = 17

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from lossatlas.geometry import TileAddress
-from lossatlas.landscape import Extent, Landscape
+from lossatlas.geometry import Extent, TileAddress
+from lossatlas.landscape import Landscape
 from lossatlas.sampling import Point
 from lossatlas.widget.protocol import Want
 

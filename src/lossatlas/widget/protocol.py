@@ -284,10 +284,11 @@ def tiles(
         heads.append(
             {
                 "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": 2,
-                "nodes": item.nodes, "centres": item.centres is not None, "error": finite_or_none(item.error),
+                "nodes": item.nodes, "centres": item.centres is not None, "error": finite_or_none(item.error.value),
+                "error_of_log": finite_or_none(item.error_of_log.value),
                 "min": float(finite.min()) if len(finite) else None,
                 "max": float(finite.max()) if len(finite) else None,
-                "bad": len(values) - len(finite), "se_level": 0.0, "se_shape": 0.0, "noise": item.noise,
+                "bad": len(values) - len(finite), "se_level": 0.0, "se_shape": 0.0, "noise": item.error.noise,
                 "base": base, "off": offset, **({"rows": 1} if len(item.values) == 1 else {}),
             }
         )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Extents, points and counts that a user passes, checked in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lossatlas.geometry.slice import Extent
+
+
+def check_interval(extent: Any) -> tuple[float, float]:
+    """An extent of a line as two floats (a0, a1). Raises ValueError when it is none or has no width."""
+    try:
+        a0, a1 = (float(value) for value in extent)
+    except (TypeError, ValueError):
+        raise ValueError(f"extent is {extent!r}. Pass two numbers (a0, a1) on a line.") from None
+    return check_extent((a0, a1, 0.0, 1.0))[:2]
+
+
+def check_extent(extent: Any) -> Extent:
+    """An extent as four floats (a0, a1, b0, b1). Raises ValueError when it is none or has no width."""
+    try:
+        a0, a1, b0, b1 = (float(value) for value in extent)
+    except (TypeError, ValueError):
+        raise ValueError(f"extent is {extent!r}. Pass four numbers (a0, a1, b0, b1).") from None
+    for low, high, name in ((a0, a1, "a"), (b0, b1, "b")):
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(
+                f"The extent runs from {low:g} to {high:g} along {name}. Pass finite {name}0 < {name}1."
+            )
+    return a0, a1, b0, b1
+
+
+def check_shape(shape: Any) -> tuple[int, int]:
+    ok = isinstance(shape, tuple | list) and len(shape) == 2
+    if not ok or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in shape):
+        raise ValueError(f"shape is {shape!r}. Pass (rows of b, columns of a), whole numbers of at least 1.")
+    return int(shape[0]), int(shape[1])
+
+
+def check_count(count: Any) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"The number of points is {count!r}. Pass a whole number of at least 1.")
+    return int(count)
+
+
+def check_point(name: str, point: Any) -> tuple[float, float]:
+    try:
+        a, b = (float(value) for value in point)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {point!r}. Pass a point of the plane (a, b), two numbers.") from None
+    return a, b
+
+
+def check_tolerance(tolerance: Any) -> float:
+    """A share of the range from 0 (exact) to 1. Raises ValueError for anything else."""
+    number = not isinstance(tolerance, bool) and isinstance(tolerance, int | float | np.number)
+    if not number or not 0 <= tolerance <= 1:
+        raise ValueError(f"tolerance is {tolerance!r}. Pass a share of the range from 0 (exact) to 1.")
+    return float(tolerance)
