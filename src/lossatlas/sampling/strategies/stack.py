@@ -6,6 +6,7 @@ W(a, b)x = W₀x + a Ux + b Vx: the three products are made once a plane, and a 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +26,12 @@ from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Apply, First, Linear, Own, Shared, Unfit, record
 
 # The widest values of a group on one chunk stay in a core's second cache.
-_CACHED_BYTES = 1 << 20
+_CACHED_BYTES = 1 << 21
 
 # Fewer samples a product, and its start costs more than it does.
-_ROWS = 256
+_ROWS = 512
 
-_MOST_NODES = 16
+_MOST_NODES = 8
 
 # Samples are padded to a multiple of this, so that no element falls into the scalar rest of a vectorised loop in one
 # group and into its vectors in another: the two round differently.
@@ -38,6 +39,9 @@ _ALIGNED = 64
 
 # Multiply-adds of a node from which a group pays although a loss of the user's own is called node by node.
 _OWN_LOSS_PAYS = 1e8
+
+# A step is at least so long: going from one to the next costs as much as a small product.
+_STEP_SECONDS = 0.002
 
 # What the first layer's three products may take of memory, per plane.
 _FIRST_BYTES = 1 << 28
@@ -169,9 +173,11 @@ class _StackOn:
         total, weights = np.zeros((len(points), len(stack.measure.fields))), 0.0
         with torch.inference_mode():
             formed = {entry: self._formed(entry, factors) for entry in self._entries}
-        for index, (chunk, prepared) in enumerate(zip(stack.chunks, first, strict=True)):
-            if index:
+        rested = time.perf_counter()
+        for chunk, prepared in zip(stack.chunks, first, strict=True):
+            if time.perf_counter() - rested > _STEP_SECONDS:
                 yield  # never inside the mode, which is the thread's and not the generator's
+                rested = time.perf_counter()
             if chunk.weight:
                 with torch.inference_mode():
                     means = chunk.reader(self._forward(chunk, prepared, formed, factors)).numpy()
