@@ -3,7 +3,7 @@
 
 import {SIZE} from "./spline.js";
 import {stitch, valueIn} from "./stitch.js";
-import {ancestorOf, childrenOf, cover, isComplete, keyOf, partOf, sample} from "./tiles.js";
+import {ancestorOf, childrenOf, cover, keyOf, partOf, sample, suffices} from "./tiles.js";
 
 /**
  * @typedef {import("./tiles.js").TileAddress} TileAddress
@@ -19,12 +19,15 @@ import {ancestorOf, childrenOf, cover, isComplete, keyOf, partOf, sample} from "
  * @typedef {{grid: Float32Array, key: string, offset: number, uv: Rect, density: number}} Source  offset: absolute, in drawn
  *   values; density: nodes per unit of the plane along a border
  * @typedef {{address: TileAddress, to: Source, from: Source | null, since: number}} Square  since: start of the blend
- * @typedef {{hash: string, field: number, scale: Scale, viewport: Viewport, level: number}} Subject
+ * @typedef {{hash: string, field: number, scale: Scale, viewport: Viewport, level: number, allowed: number | null}} Subject
+ *   allowed: what a tile may be off by on that scale; null: nothing
  */
 
 export const BLEND_MS = 180;
 /** Nodes per side that are enough of a tile beside the view. */
 const SKETCH = 9;
+/** Levels that a tile may be drawn enlarged by, where it is good enough: further, its fill would show its facets. */
+const ENLARGED = 3;
 /** How far down to look for loaded children of a square that has nothing itself. */
 const DEPTH = 2;
 
@@ -152,6 +155,18 @@ export class Plan {
     return cover(viewport.rect, level).every((address) => this.store.best(hash, field, address) !== null);
   }
 
+  /**
+   * The tile that an address need not be refined beyond: its own, or an ancestor's that is as good where it lies.
+   * @param {Subject} subject @param {TileAddress} address
+   */
+  sufficient({hash, field, scale, allowed}, address) {
+    for (let up = 0; up <= (allowed === null ? 0 : ENLARGED); up++) {
+      const tile = this.store.get(hash, field, ancestorOf(address, up));
+      if (tile && suffices(tile.data, scale, allowed)) return tile;
+    }
+    return null;
+  }
+
   /** Lowest and highest drawn value in sight, and one near the middle. @param {Viewport} viewport */
   range(viewport) {
     let lo = Number.POSITIVE_INFINITY;
@@ -204,18 +219,18 @@ export class Plan {
   /**
    * What this view would like, best first: ancestors where nothing is drawn at all, the view from its centre outwards,
    * one ring ahead. @param {Subject} subject @param {readonly number[]} levels that may be asked for
-   * @returns {{tiles: Wanted[], shown: Wanted[]}} shown: on screen and complete
+   * @returns {{tiles: Wanted[], shown: Wanted[]}} shown: on screen and good enough
    */
-  wants({hash, field, viewport, level}, [lowest, highest]) {
+  wants(subject, [lowest, highest]) {
+    const {hash, field, viewport, level} = subject;
     const z = Math.min(Math.max(level, lowest), highest);
     /** @type {Map<string, Wanted>} */
     const tiles = new Map();
     /** @type {Wanted[]} */
     const shown = [];
     const ask = (/** @type {TileAddress} */ address) => {
-      const tile = this.store.get(hash, field, address);
       const wanted = /** @type {Wanted} */ ([address.z, address.x, address.y, 2]);
-      if (tile && isComplete(tile.data)) return wanted;
+      if (this.sufficient(subject, address)) return wanted;
       tiles.set(keyOf(address.z, address.x, address.y), wanted);
       return null;
     };

@@ -9,7 +9,15 @@ const f = (/** @type {number} */ a, /** @type {number} */ b) => 2 + a + b * b;
 const home = new Viewport([0, 0], 2, 480, 480);
 
 /** @param {Partial<import("./plan.js").Subject>} [more] @returns {import("./plan.js").Subject} */
-const subject = (more = {}) => ({hash: "s", field: 0, scale: "linear", viewport: home, level: 0, ...more});
+const subject = (more = {}) => ({
+  hash: "s",
+  field: 0,
+  scale: "linear",
+  viewport: home,
+  level: 0,
+  allowed: null,
+  ...more,
+});
 
 /** A store that holds f at these addresses, [z, x, y, nodes]. @param {number[][]} tiles */
 function holding(tiles) {
@@ -23,6 +31,39 @@ const quarters = [
   [0, -1, 0],
   [0, 0, 0],
 ];
+
+/** A tile as good as its stated error. @param {number} error @param {object} [more] */
+const judged = (error, more = {}) => ({...tileOf(f, {z: 0, x: 0, y: 0}, 5), error, ...more});
+
+describe("what is good enough", () => {
+  const inTile = new Viewport([0.3, 0.3], 0.2, 480, 480);
+  const wanted = (/** @type {Plan} */ plan, /** @type {object} */ more) =>
+    plan
+      .wants(subject({viewport: inTile, level: 2, ...more}), [-20, 16])
+      .tiles.filter(([z, x, y]) => z === 2 && x >= 0 && y >= 0);
+
+  test("a tile within the allowed error is not asked for, nor what lies in it, three levels down", () => {
+    const {plan, store} = holding([]);
+    store.put("s", judged(0.01));
+    const own = new Viewport([0.5, 0.5], 0.9, 480, 480);
+    expect(plan.wants(subject({viewport: own, allowed: 0.01}), [-20, 16]).shown).toEqual([[0, 0, 0, 2]]);
+    expect(wanted(plan, {allowed: 0.02})).toEqual([]);
+    expect(wanted(plan, {allowed: 0.005}).length).toBeGreaterThan(0);
+    expect(wanted(plan, {allowed: Number.NaN}).length).toBeGreaterThan(0);
+    expect(wanted(plan, {allowed: null}).length).toBeGreaterThan(0);
+    expect(plan.wants(subject({viewport: inTile, level: 4, allowed: 0.02}), [-20, 16]).tiles.length).toBeGreaterThan(0);
+  });
+
+  test("the error is that of the scale, and what is rounding noise is refined no further", () => {
+    const {plan, store} = holding([]);
+    store.put("s", judged(9, {error_of_log: 0.01}));
+    expect(wanted(plan, {scale: "log", allowed: 0.02})).toEqual([]);
+    expect(wanted(plan, {scale: "linear", allowed: 0.02}).length).toBeGreaterThan(0);
+    store.put("s", judged(9, {noise: true}));
+    expect(wanted(plan, {scale: "linear", allowed: 0.02})).toEqual([]);
+    expect(wanted(plan, {scale: "linear", allowed: null}).length).toBeGreaterThan(0);
+  });
+});
 
 /** Area of the squares in tiles of level 0, to see that they neither overlap nor leave gaps. @param {Plan} plan */
 const area = (plan) => [...plan.squares.values()].reduce((sum, {address}) => sum + 4 ** -address.z, 0);

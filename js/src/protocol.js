@@ -23,7 +23,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * }} Scene  axes: two, or one of a line; home: a0, a1, b0, b1, of a line b0 = b1 = 0; z: coarsest and finest level that may be asked for
  *
  * @typedef {{
- *   z: number, x: number, y: number, f: number, q: number, nodes: number, error: number | null,
+ *   z: number, x: number, y: number, f: number, q: number, nodes: number, error: number | null, error_of_log: number | null,
  *   min: number | null, max: number | null, bad: number, noise: boolean, base: number,
  *   values: Float32Array, centres: Float32Array | null
  * }} TileData  values: nodes² differences from base, row 0 at the lowest b; centres: (nodes − 1)² or null
@@ -47,6 +47,11 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  *
  * @typedef {[z: number, x: number, y: number, q: number]} Wanted
  * @typedef {{center: [number, number], span: number, width: number, height: number}} View  span: width in a
+ */
+
+/**
+ * @typedef {{share: number, scale: "linear" | "log", error: number | null}} Tolerance  error: what a tile may be off by on that
+ *   scale; null while the range in sight, of which share is a share, is not known
  */
 
 /**
@@ -107,6 +112,7 @@ function tileOf(head, buffer) {
     q: isNumber(head.q) ? head.q : 0,
     nodes,
     error: numberOrNull(head.error),
+    error_of_log: numberOrNull(head.error_of_log),
     min: numberOrNull(head.min),
     max: numberOrNull(head.max),
     bad: isNumber(head.bad) ? head.bad : 0,
@@ -185,10 +191,11 @@ export const hello = (client, caps, have) => ({v: VERSION, k: "hello", client, c
  * @param {string} client
  * @param {{
  *   epoch: number, rev: number, view: View, fields: string[], tiles: Wanted[], credit: number, seen: number,
- *   shown: Wanted[]
- * }} list shown: on screen and complete; when the plane changes, the kernel begins with these too
+ *   shown: Wanted[], tolerance: Tolerance | null
+ * }} list shown: on screen and good enough; when the plane changes, the kernel begins with these too; tolerance: null for every
+ *   node
  */
-export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, shown}) => ({
+export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, shown, tolerance}) => ({
   v: VERSION,
   k: "want",
   client,
@@ -200,6 +207,7 @@ export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, sho
   credit,
   seen,
   shown: shown.slice(0, MAX_WANTED),
+  tolerance,
 });
 
 /** @param {string} client @param {number} req @param {number} epoch @param {[number, number]} at */

@@ -4,7 +4,7 @@
 import {domainOf, drawn} from "./colour.js";
 import {isScene} from "./protocol.js";
 import {CommSource} from "./source/comm.js";
-import {cover, isComplete, TileStore} from "./tiles.js";
+import {cover, suffices, TileStore} from "./tiles.js";
 
 /**
  * @typedef {import("@anywidget/types").AnyModel} Model
@@ -14,7 +14,8 @@ import {cover, isComplete, TileStore} from "./tiles.js";
  * @typedef {import("./protocol.js").Wanted} Wanted
  * @typedef {import("./tiles.js").Scale} Scale
  * @typedef {import("./source/comm.js").Request} Request
- * @typedef {Omit<Request, "fields"> & {waits: boolean}} ViewRequest  waits: it still shows the plane before
+ * @typedef {Omit<Request, "fields" | "tolerance"> & {waits: boolean, tolerance: import("./protocol.js").Tolerance | null}} ViewRequest
+ *   waits: it still shows the plane before
  * @typedef {{
  *   request(): ViewRequest | null, homeInSight(): {rect: readonly number[], level: number} | null, onChange(what: Change): void
  * }} SessionView  request: null while hidden; homeInSight: what the home view shows, with what its frame has room for beside it
@@ -52,6 +53,8 @@ export class Session {
   error = null;
   /** Whether a slider is in the user's hand: only a new view is told until it is let go. */
   dragging = false;
+  /** What a tile may be off by on the scale in use, as a view said last; null: nothing. @type {number | null} */
+  allowed = null;
   /** Tiles messages taken in. */
   messages = 0;
   tilesReceived = 0;
@@ -92,7 +95,7 @@ export class Session {
     const onComm = () => this.source.commChanged();
     const onScale = () => this.#tell("scale");
     const onStyle = () => this.#tell("style");
-    const scaleTraits = ["change:scale", "change:field"];
+    const scaleTraits = ["change:scale", "change:field", "change:tolerance"];
     const styleTraits = ["theme", "renderer", "height", "view", "bookmarks", "around", ...CONTROLS].map(
       (t) => `change:${t}`,
     );
@@ -154,6 +157,11 @@ export class Session {
   get scale() {
     const chosen = this.model.get("scale");
     return chosen === "linear" || chosen === "log" ? chosen : this.#auto;
+  }
+
+  /** The share of the range in sight that the map may be off by; 0: every node is evaluated. @returns {number} */
+  get tolerance() {
+    return this.model.get("tolerance") || 0;
   }
 
   /** Drawn values that get the first and the last colour. @returns {[number, number] | null} */
@@ -260,7 +268,12 @@ export class Session {
     const late = performance.now() - this.#enteredAt > PATIENCE && requests.some((request) => request.waits);
     if (this.dragging && looks === this.#looks && !late) return;
     this.#looks = looks;
-    this.source.want({view: first.view, fields: [this.fieldName], tiles, shown});
+    const limits = requests.map(({tolerance}) => tolerance);
+    const tolerance = limits.includes(null)
+      ? null
+      : limits.reduce((least, next) => ((next?.error ?? 0) < (least?.error ?? 0) ? next : least));
+    this.allowed = tolerance && (tolerance.error ?? Number.NaN);
+    this.source.want({view: first.view, fields: [this.fieldName], tiles, shown, tolerance});
   }
 
   /** @param {import("./protocol.js").Message} message */
@@ -334,7 +347,7 @@ export class Session {
     // The colours are for all that is in sight at home, as soon as there is a first pass of it.
     const view = [...this.views].map((one) => one.homeInSight()).find((one) => one !== null);
     const inSight = view ? this.#covering(hash, field, view.rect, view.level) : atHome;
-    const complete = inSight?.every(isComplete) ?? false;
+    const complete = inSight?.every((tile) => suffices(tile, this.scale, this.allowed)) ?? false;
     const values =
       inSight && view ? inSight.map((tile) => nodesIn(view.rect, tile)) : atHome.map((tile) => nodesIn(home, tile));
     const {scale} = this;

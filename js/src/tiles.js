@@ -62,6 +62,18 @@ const density = (/** @type {TileData} */ data) => (data.nodes - 1) * 2 ** data.z
 /** @param {TileData} data */
 export const isComplete = (data) => data.nodes === CELLS + 1 && data.q >= 2;
 
+/** What a tile is off by at most, on a scale; null where that is not known. @param {TileData} data @param {Scale} scale */
+export const errorOf = (data, scale) => (scale === "log" ? data.error_of_log : data.error);
+
+/**
+ * Whether a tile need not be refined: it has all its nodes, is off by no more than allowed (null: nothing is), or has nothing
+ * but rounding left to resolve. The kernel judges by the same.
+ * @param {TileData} data @param {Scale} scale @param {number | null} allowed
+ */
+export const suffices = (data, scale, allowed) =>
+  isComplete(data) ||
+  (allowed !== null && (data.noise || (errorOf(data, scale) ?? Number.POSITIVE_INFINITY) <= allowed));
+
 /** Whether `next` says more than `last` about the same square. @param {TileData} last @param {TileData} next */
 const saysMore = (last, next) => next.q > last.q || (next.q === last.q && density(next) >= density(last));
 

@@ -17,7 +17,23 @@ function tileOf({z, x, y}, nodes, f, more = {}) {
       values[j * nodes + i] = f(a, b) - base;
     }
   return {
-    ...{z, x, y, f: 0, q: 2, nodes, error: null, min: 0, max: 1, bad: 0, noise: false, base, values, centres: null},
+    ...{
+      z,
+      x,
+      y,
+      f: 0,
+      q: 2,
+      nodes,
+      error: null,
+      error_of_log: null,
+      min: 0,
+      max: 1,
+      bad: 0,
+      noise: false,
+      base,
+      values,
+      centres: null,
+    },
     ...more,
   };
 }

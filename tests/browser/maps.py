@@ -34,8 +34,9 @@ model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()
     + TRAIN
     + "train(100)"
 )
+# Exact, so that a map is complete when every node in sight is evaluated: what tolerances do has tests of its own.
 SHOW_DIGITS = """
-explorer = la.explore(model, nn.functional.cross_entropy, (x, y), title="digits MLP", height=520)
+explorer = la.explore(model, nn.functional.cross_entropy, (x, y), title="digits MLP", height=520, tolerance=0)
 explorer
 """
 
@@ -52,7 +53,7 @@ model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
     + "train(50)"
 )
 SHOW_SMALL = """
-explorer = la.explore(model, nn.functional.cross_entropy, (x, y), height=360, scale="linear")
+explorer = la.explore(model, nn.functional.cross_entropy, (x, y), height=360, scale="linear", tolerance=0)
 explorer
 """
 

@@ -10,6 +10,8 @@ from tests.browser.lab import Lab
 from tests.browser.maps import (
     DIGITS,
     SHOW_DIGITS,
+    SHOW_SMALL,
+    SMALL,
     ask,
     assert_draws,
     canvas_box,
@@ -191,7 +193,7 @@ def test_resting_on_a_point_reads_the_exact_value(lab: Lab) -> None:
 LINE = """
 objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
 line = la.Line.between(objective, torch.zeros(objective.size))
-explorer = la.explore(objective, line=line, height=300)
+explorer = la.explore(objective, line=line, height=300, tolerance=0)
 explorer
 """
 
@@ -226,3 +228,55 @@ def test_a_line_is_a_curve_that_zooms_and_says_what_its_axis_means(lab: Lab) -> 
     notebook.page.keyboard.press("Escape")
     card(notebook).locator("dialog").wait_for(state="hidden")
     assert notebook.console_errors == []
+
+
+GOOD_ENOUGH = SHOW_DIGITS.replace("tolerance=0", 'tolerance=0.01, scale="linear"')
+
+
+def test_a_map_that_is_good_enough_rests_on_few_nodes_and_says_how_far_it_may_be_off(lab: Lab) -> None:
+    notebook = open_map(lab, DIGITS, GOOD_ENOUGH, viewport=(1280, 1000))
+    seen = stats(notebook)
+    assert 0 < seen["evaluated"] < seen["total"] / 3
+    assert "rest within ±" in words(notebook)
+    allowed = 0.01 * (seen["domain"][1] - seen["domain"][0])
+    draw = random.Random(1)
+    points = [(draw.uniform(-1, 1), draw.uniform(-1, 1)) for _ in range(200)]
+    assert np.abs(drawn(notebook, points) - exact(notebook, points)).max() <= 2 * allowed
+    # A closer look is drawn from what there is, refined where its smaller range asks for it.
+    tell(notebook, "explorer.view = {'center': [0.3, 0.2], 'span': 0.125}")
+    wait_map(notebook, "(w, s) => w.lossatlas.view().span === 0.125 && s.complete")
+    near = [(0.3 + draw.uniform(-0.06, 0.06), 0.2 + draw.uniform(-0.03, 0.03)) for _ in range(100)]
+    values = exact(notebook, near)
+    assert np.abs(drawn(notebook, near) - values).max() <= 0.02 * np.ptp(values)
+    assert stats(notebook)["evaluated"] < stats(notebook)["total"] / 3
+
+
+def test_the_control_in_the_page_and_the_trait_are_one_tolerance(lab: Lab) -> None:
+    notebook = open_map(lab, SMALL, SHOW_SMALL.replace("tolerance=0", "tolerance=0.02"))
+    few = stats(notebook)["evaluated"]
+    chooser = card(notebook).get_by_label("error", exact=True)
+    assert chooser.input_value() == "0.02"
+    chooser.select_option("0")
+    wait_map(notebook, "(w, s) => s.complete && s.evaluated === s.total")
+    assert ask(notebook, "explorer.tolerance") == 0
+    assert few < stats(notebook)["total"]
+    assert "every one evaluated" in words(notebook)
+    tell(notebook, "explorer.tolerance = 0.1")
+    wait_map(notebook, "(w) => w.querySelector('select[aria-label=error]').value === '0.1'")
+    assert notebook.console_errors == []
+
+
+FLAT = """
+import torch, lossatlas as la
+e = torch.eye(2)
+objective = la.Objective.from_function(lambda t: 1000 + 1e-4 * torch.sin(300 * t[0]) * torch.cos(200 * t[1]), torch.zeros(2))
+"""
+SHOW_FLAT = (
+    "explorer = la.explore(objective, plane=la.Plane(objective.theta, e[0], e[1]), height=360)\nexplorer"
+)
+
+
+def test_at_the_noise_floor_the_map_says_so_and_asks_no_deeper(lab: Lab) -> None:
+    notebook = open_map(lab, FLAT, SHOW_FLAT)
+    assert "at the noise floor of float32" in words(notebook)
+    assert stats(notebook)["evaluated"] < 500

@@ -63,7 +63,7 @@ def shown(f, **options):
     theta = torch.zeros(4, dtype=torch.float64)
     objective = la.Objective.from_function(f, theta)
     e = torch.eye(4, dtype=torch.float64)
-    return la.explore(objective, plane=la.Plane(theta, e[0], e[1]), height=360, **options)
+    return la.explore(objective, plane=la.Plane(theta, e[0], e[1]), height=360, tolerance=0, **options)
 """
 RAISES = """
 def f(theta):

@@ -3,10 +3,11 @@
 import dataclasses
 
 import pytest
+import torch
 
 from lossatlas.geometry import TileAddress
 from lossatlas.widget.agenda import Agenda
-from lossatlas.widget.protocol import View, Want
+from lossatlas.widget.protocol import Tolerance, View, Want
 from tests.widget.helpers import landscape
 
 VIEW = View((0.0, 0.0), 2.0, 480.0, 480.0)
@@ -109,3 +110,67 @@ def test_a_silent_page_is_forgotten(monkeypatch):
 @pytest.mark.parametrize(("center", "shown"), [((0.0, 0.0), True), ((2.0, 0.0), False), ((1.99, 0.0), True)])
 def test_a_view_shows_the_tiles_it_overlaps(center, shown):
     assert dataclasses.replace(VIEW, center=center).shows(TileAddress(0, 0, 0)) is shown
+
+
+# Tolerance.
+
+
+def tolerant(tiles, error, share=0.01, scale="linear", **more):
+    return dataclasses.replace(want(tiles, **more), tolerance=Tolerance(share, scale, error))
+
+
+def test_a_tile_is_left_as_soon_as_its_stated_error_is_within_the_tolerance():
+    agenda = Agenda(landscape())
+    agenda.want(tolerant([(2, 0, 0), (2, 1, 0)], 1e-3))
+    order = exhaust(agenda)
+    for x in (0, 1):
+        found = agenda.landscape.known(TileAddress(2, x, 0))
+        assert found.error.value <= 1e-3
+        assert found.nodes < 33
+    assert sum(n for _, n in order) < 200
+
+
+def test_a_smaller_tolerance_goes_on_where_the_larger_one_stopped():
+    agenda = Agenda(landscape())
+    agenda.want(tolerant([(1, 0, 0)], 1e-2))
+    few = sum(n for _, n in exhaust(agenda))
+    agenda.want(tolerant([(1, 0, 0)], 1e-5, rev=2))
+    more = sum(n for _, n in exhaust(agenda))
+    assert more > 0
+    assert agenda.landscape.known(TileAddress(1, 0, 0)).error.value <= 1e-5
+    agenda.want(tolerant([(1, 0, 0)], 1e-2, rev=3))
+    assert exhaust(agenda) == []
+    assert few + more < 33 * 33
+
+
+def test_who_wants_every_node_gets_it_whatever_the_others_allow():
+    agenda = Agenda(landscape())
+    agenda.want(tolerant([(1, 0, 0), (1, 1, 0)], 10.0, client="tolerant"))
+    agenda.want(want([(1, 0, 0)], client="exact"))
+    exhaust(agenda)
+    assert agenda.landscape.known(TileAddress(1, 0, 0)).complete
+    assert not agenda.landscape.known(TileAddress(1, 1, 0)).complete
+
+
+def test_while_the_page_knows_no_range_it_is_that_of_what_is_known():
+    agenda = Agenda(landscape())
+    tiles = [(0, -1, -1), (0, 0, -1), (0, -1, 0), (0, 0, 0)]
+    agenda.want(tolerant(tiles, None, share=0.05))
+    exhaust(agenda)
+    # The bowl spans a ratio of more than 20, so that a page draws it on a log scale, unless it touches zero.
+    for tile in tiles:
+        found = agenda.landscape.known(TileAddress(*tile))
+        assert found.error.value <= 0.05 * 3
+        assert not found.complete
+
+
+def test_on_a_log_scale_the_error_of_the_logarithm_counts():
+    agenda = Agenda(landscape(lambda t: torch.exp(4 * t[0] ** 2)))
+    agenda.want(tolerant([(0, 0, 0)], 1e-6, scale="log"))
+    assert sum(n for _, n in exhaust(agenda)) <= 41  # a parabola, on that scale
+
+
+def test_noise_is_refined_no_further():
+    agenda = Agenda(landscape(lambda t: 1e6 + 1e-12 * torch.sin(50 * t[0])))
+    agenda.want(tolerant([(0, 0, 0)], 1e-14))
+    assert sum(n for _, n in exhaust(agenda)) == 25

@@ -120,6 +120,8 @@ def test_a_landscape_as_the_last_line_shows_an_explorer():
         ("turn_u", 181, "turn_u is 181. Pass whole degrees from −180 to 180"),
         ("turn_v", -200, "turn_v is -200"),
         ("offset", 1.5, "offset is 1.5. Pass a number from −1 to 1"),
+        ("tolerance", -0.1, r"tolerance is -0.1. Pass a share of the range from 0 \(exact\) to 1"),
+        ("tolerance", float("nan"), "tolerance is nan"),
         ("view", {"center": [0, float("nan")], "span": 1}, "finite, span > 0"),
         ("view", {"center": [0, 0], "span": 0}, "finite, span > 0"),
         ("view", {"span": 1}, "finite, span > 0"),

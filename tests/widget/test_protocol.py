@@ -77,6 +77,9 @@ def test_a_want_is_understood():
     assert want.shown == (TileAddress(1, 0, 0),)
     assert (want.epoch, want.rev, want.credit, want.seen) == (3, 17, 64, 12)
     assert want.view == View((0.125, -0.25), 2.5, 720.0, 480.0)
+    assert want.tolerance == protocol.Tolerance(0.01, "log", 0.0625)
+    exact = {**head("want"), "tolerance": None}
+    assert protocol.parse(exact, SCENE).tolerance is None
 
 
 @pytest.mark.parametrize("path", sorted((FIXTURES / "bad").glob("*.json")), ids=lambda path: path.stem)

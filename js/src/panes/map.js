@@ -6,6 +6,7 @@ import {BLEND_MS, Plan} from "../plan.js";
 import {createCpuRenderer} from "../render/cpu.js";
 import {createCurveRenderer, spanOf} from "../render/curve.js";
 import {createGlRenderer} from "../render/gl.js";
+import {errorOf} from "../tiles.js";
 import {h} from "../ui/dom.js";
 import {PALETTE} from "../ui/theme.js";
 import {Viewport} from "../viewport.js";
@@ -74,6 +75,10 @@ export class MapPane {
   #recolouring = null;
   /** Lines are listed for a wider range than is in sight, so that a pan does not change them at each step. @type {{lo: number, hi: number} | null} */
   #listed = null;
+  /** Drawn values in sight. @type {{lo: number, hi: number} | null} */
+  #sight = null;
+  /** What a tile may be off by, and of what. */
+  #limit = {of: "", error: Number.NaN};
   #still = matchMedia("(prefers-reduced-motion: reduce)");
 
   /** @param {Session} session @param {Listener} listener */
@@ -204,10 +209,24 @@ export class MapPane {
     return found ? undrawn(found.value, subject.scale) : null;
   }
 
+  /** What the value there may be off by, in the field's own unit; null where that is not known. @param {Point} point */
+  errorAt([a, across]) {
+    const subject = this.subject;
+    const found = subject && this.#plan.at(subject, a, this.onLine ? 0 : across);
+    const error = found ? errorOf(found.tile.data, subject.scale) : null;
+    return error !== null && subject?.scale === "log" && found ? Math.exp(found.value) * Math.expm1(error) : error;
+  }
+
   /** Nodes per side of the tile drawn in the middle (0: none), whether its cells' centres came too, and its level. */
   centre() {
     const tile = this.subject && this.viewport && this.#plan.at(this.subject, ...this.viewport.center)?.tile;
     return {nodes: tile?.data.nodes ?? 0, centres: tile?.data.centres != null, z: tile?.data.z ?? null};
+  }
+
+  /** The tile that stands for an address as it is, good enough; null where a better one is to come. @param {import("../tiles.js").TileAddress} address */
+  sufficient(address) {
+    const subject = this.subject;
+    return subject && this.#plan.sufficient(subject, address);
   }
 
   /** Tiles on screen, with the nodes per side that are known of each. */
@@ -227,7 +246,11 @@ export class MapPane {
     const {tiles, shown} = this.#plan.wants(subject, this.session.scene.z);
     const waits = this.subject !== null && this.subject.hash !== subject.hash;
     const wanted = this.onLine ? tiles.filter(([, , y]) => y === 0) : tiles;
-    return {view: {center, span, width: Math.round(width), height: Math.round(height)}, tiles: wanted, shown, waits};
+    const {allowed, scale} = subject;
+    const error = Number.isNaN(allowed) ? null : allowed;
+    const tolerance = allowed === null ? null : {share: this.session.tolerance, scale, error};
+    const size = {width: Math.round(width), height: Math.round(height)};
+    return {view: {center, span, ...size}, tiles: wanted, shown, waits, tolerance};
   }
 
   /** The colours span what is in sight. */
@@ -243,7 +266,24 @@ export class MapPane {
     const viewport = this.viewport;
     const [lowest, highest] = this.session.scene?.z ?? [-20, 16];
     const level = Math.min(Math.max(viewport.level(this.ratio, this.#level, this.#held), lowest), highest);
-    return {hash, field, scale, viewport: this.#seen(viewport), level};
+    return {hash, field, scale, viewport: this.#seen(viewport), level, allowed: this.#allowed(field, scale)};
+  }
+
+  /**
+   * What a tile may be off by on this scale: a share of the range in sight, in steps, so that it does not change with every
+   * pass; NaN while that is not known, null where every node is wanted.
+   * @param {number} field @param {import("../tiles.js").Scale} scale
+   */
+  #allowed(field, scale) {
+    const share = this.session.tolerance;
+    if (!share) return null;
+    const range = this.#sight ? this.#sight.hi - this.#sight.lo : Number.NaN;
+    const most = share * range;
+    const of = `${share}/${field}/${scale}`;
+    const {of: last, error} = this.#limit;
+    if (of !== last || !(error <= most && most < 2 * error))
+      this.#limit = {of, error: 2 ** (Math.floor(2 * Math.log2(most)) / 2)};
+    return this.#limit.error;
   }
 
   draw() {
@@ -346,6 +386,7 @@ export class MapPane {
   #lines({scale, viewport}, now, blend) {
     const [from0, to0] = this.domain ?? [0, 0];
     const range = this.onLine ? {lo: from0, hi: to0} : (this.#plan.range(viewport) ?? {lo: 0, hi: 0});
+    this.#sight = this.onLine && this.domain === null ? null : range.hi > range.lo ? range : null;
     const last = this.ladder;
     const listed = widened(range, last?.scale === scale ? this.#listed : null);
     this.#listed = listed;

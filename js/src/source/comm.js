@@ -14,7 +14,9 @@ import {bye, caption, decode, hello, MAX_WANTED, order, probe, want} from "../pr
  * @typedef {import("../protocol.js").Probed} Probed
  * @typedef {import("../protocol.js").Captioned} Captioned
  * @typedef {"waiting" | "live" | "busy" | "frozen" | "static"} State
- * @typedef {{view: View, fields: string[], tiles: Wanted[], shown: Wanted[]}} Request  shown: on screen and complete
+ * @typedef {import("../protocol.js").Tolerance} Tolerance
+ * @typedef {{view: View, fields: string[], tiles: Wanted[], shown: Wanted[], tolerance?: Tolerance | null}} Request
+ *   shown: on screen and good enough
  * @typedef {{
  *   readonly state: State, readonly pending: number, readonly epoch: number,
  *   open(have: string | null): void,
@@ -67,6 +69,7 @@ export class CommSource {
   #request = null;
   /** @type {string[]} */
   #said = [];
+  #limit = "";
   #rev = 0;
   #req = 0;
   #seen = 0;
@@ -362,17 +365,21 @@ export class CommSource {
     const request = this.#request;
     if (request === null || !this.#open || !this.#isOpen()) return;
     const now = performance.now();
-    const {view, fields, shown} = request;
+    const {view, fields, shown, tolerance = null} = request;
     const tiles = request.tiles.slice(0, MAX_WANTED);
     const keys = [...tiles, ...shown].map((tile) => tile.join("/"));
-    if (!this.#isNews(keys, now)) return;
+    const limit = JSON.stringify(tolerance);
+    if (limit === this.#limit && !this.#isNews(keys, now)) return;
+    this.#limit = limit;
     this.#said = keys;
     this.#wantedAt = now;
     this.#unacknowledged = 0;
     if (this.#missing.size > 0) this.#waitingSince ??= now;
     for (const entry of this.#missing.values()) entry.heard = now;
     const answer = {credit: this.#credit, seen: this.#seen};
-    this.#send(want(this.client, {epoch: this.epoch, rev: ++this.#rev, view, fields, tiles, ...answer, shown}));
+    this.#send(
+      want(this.client, {epoch: this.epoch, rev: ++this.#rev, view, fields, tiles, ...answer, shown, tolerance}),
+    );
   }
 
   /** @param {string[]} keys @param {number} now */

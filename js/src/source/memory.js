@@ -32,7 +32,22 @@ export function tileOf(f, {z, x, y}, n) {
       }
     }
   const range = {min: min <= max ? min : null, max: min <= max ? max : null};
-  return {z, x, y, f: 0, q: 2, nodes: n, error: null, ...range, bad, noise: false, base, values, centres: null};
+  return {
+    z,
+    x,
+    y,
+    f: 0,
+    q: 2,
+    nodes: n,
+    error: null,
+    error_of_log: null,
+    ...range,
+    bad,
+    noise: false,
+    base,
+    values,
+    centres: null,
+  };
 }
 
 /**

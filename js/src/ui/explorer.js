@@ -2,7 +2,7 @@
 
 import {undrawn} from "../colour.js";
 import {MapPane} from "../panes/map.js";
-import {CELLS, cover, isComplete} from "../tiles.js";
+import {CELLS, cover, errorOf, isComplete} from "../tiles.js";
 import {About} from "./about.js";
 import {Axes} from "./axes.js";
 import {Bar, labelsOf} from "./bar.js";
@@ -55,8 +55,7 @@ export class ExplorerView {
   #hinting;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #saving;
-  /** @type {{evaluated: number, total: number, bad: number}} */
-  #counts = {evaluated: 0, total: 0, bad: 0};
+  #counts = this.#none();
   #countsDue = true;
 
   /** @param {Session} session @param {AbortSignal} signal */
@@ -72,6 +71,7 @@ export class ExplorerView {
       {
         scale: (chosen) => this.#choose("scale", chosen),
         field: (name) => this.#choose("field", name),
+        tolerance: (share) => this.#choose("tolerance", share),
         home: () => this.#pane.home(),
         zoom: (factor) => this.#zoom(factor),
         step: (kind) => session.source.order(kind),
@@ -89,6 +89,7 @@ export class ExplorerView {
       pixel: () => 1 / (this.#pane.viewport?.scale ?? 1),
       size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
       read: (at) => this.#pane.valueAt(at),
+      error: (at) => this.#pane.errorAt(at),
       probe: (at) => session.probe(at),
       field: () => session.fieldName,
       scene: () => `${session.epoch}/${session.hash}`,
@@ -282,7 +283,7 @@ export class ExplorerView {
     this.#look((view) => view.zoomAt(factor));
   }
 
-  /** @param {"scale" | "field"} trait @param {string} value */
+  /** @param {"scale" | "field" | "tolerance"} trait @param {string | number} value */
   #choose(trait, value) {
     this.#session.model.set(trait, value);
     this.#session.save(0);
@@ -327,24 +328,35 @@ export class ExplorerView {
   /** How many of the view's nodes are evaluated, and how many of them are not finite. Shared borders count once. */
   #count() {
     const {subject} = this.#pane;
-    if (subject === null) return {evaluated: 0, total: 0, bad: 0};
-    const {hash, field, viewport, level} = subject;
+    const counts = this.#none();
+    if (subject === null) return counts;
+    const {hash, field, scale, viewport, level} = subject;
     const addresses = cover(viewport.rect, level);
     const right = Math.max(...addresses.map(({x}) => x));
     const upper = Math.max(...addresses.map(({y}) => y));
-    const counts = {evaluated: 0, total: 0, bad: 0};
     for (const address of addresses) {
       // A tile owns its left and lower border; the view's outer ones belong to the last of each row and column.
       const column = address.x === right ? 1 : 0;
       const row = address.y === upper ? 1 : 0;
       const {onLine} = this.#pane;
       counts.total += (CELLS + column) * (onLine ? 1 : CELLS + row);
-      const data = this.#session.store.get(hash, field, address)?.data;
+      const data = (this.#pane.sufficient(address) ?? this.#session.store.get(hash, field, address))?.data;
       if (data === undefined) continue;
-      counts.evaluated += (data.nodes - 1 + column) * (onLine ? 1 : data.nodes - 1 + row) + (data.centres?.length ?? 0);
-      counts.bad += data.bad;
+      // Of an ancestor that is good enough, its nodes in this square.
+      const share = 2 ** (data.z - address.z);
+      const cells = share * (data.nodes - 1);
+      const centres = share * share * (data.centres?.length ?? 0);
+      counts.evaluated += Math.round((cells + column) * (onLine ? 1 : cells + row) + centres);
+      counts.bad += share === 1 ? data.bad : 0;
+      counts.noise ||= data.noise && !isComplete(data);
+      counts.error = Math.max(counts.error, errorOf(data, scale) ?? Number.POSITIVE_INFINITY);
     }
     return counts;
+  }
+
+  /** @returns {{evaluated: number, total: number, bad: number, noise: boolean, error: number}} */
+  #none() {
+    return {evaluated: 0, total: 0, bad: 0, noise: false, error: 0};
   }
 
   /** The words of the card: cheap, and only what differs is touched. */
@@ -354,7 +366,7 @@ export class ExplorerView {
     const {state} = source;
     const slice = this.#pane.onLine ? "line" : "plane";
     Object.assign(this.element.dataset, {state, slice, epoch: String(session.epoch)});
-    this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale);
+    this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale, session.tolerance);
     const enabled = state !== "static" && state !== "frozen";
     this.#sliders.draw(scene, session.position, enabled);
     this.#header.planes(session.around, Object.keys(session.bookmarks), enabled);
@@ -366,6 +378,9 @@ export class ExplorerView {
       pending,
       status,
       ...this.#counts,
+      finished: this.#complete(),
+      scale: session.scale,
+      dtype: scene?.dtype ?? "",
       hash,
       mode: scene?.mode ?? "",
       notes: scene?.notes ?? [],
@@ -422,15 +437,11 @@ export class ExplorerView {
     Object.assign(this.element, {lossatlas: api});
   }
 
-  /** Whether every tile in sight has all its nodes, on all data, of the scene that is wanted. */
+  /** Whether every tile in sight is as good as is wanted, of the scene that is wanted. */
   #complete() {
     const {subject} = this.#pane;
     if (subject === null || subject.hash !== this.#session.hash) return false;
-    const {hash, field, viewport, level} = subject;
-    return cover(viewport.rect, level).every((address) => {
-      const tile = this.#session.store.get(hash, field, address);
-      return tile !== null && isComplete(tile.data);
-    });
+    return cover(subject.viewport.rect, subject.level).every((address) => this.#pane.sufficient(address) !== null);
   }
 }
 

@@ -5,10 +5,13 @@ import {h, say} from "./dom.js";
 /** @typedef {import("../protocol.js").Scene} Scene */
 /**
  * @typedef {{
- *   scale(chosen: string): void, field(name: string): void, home(): void, zoom(factor: number): void,
+ *   scale(chosen: string): void, field(name: string): void, tolerance(share: number): void, home(): void, zoom(factor: number): void,
  *   step(kind: "back" | "forward"): void, bookmark(name: string): void
  * }} Choices
  */
+
+/** Tolerances to choose from, beside one that was set otherwise. */
+const SHARES = [0, 0.001, 0.003, 0.01, 0.03, 0.1];
 
 /** @param {string} text @param {string} label @param {string} title */
 const button = (text, label, title) => h("button", {type: "button", "aria-label": label, title}, text);
@@ -26,6 +29,11 @@ export class Header {
     h("option", {value: "linear"}, "linear"),
     h("option", {value: "log"}, "log"),
   );
+
+  #tolerance = h("select", {
+    "aria-label": "error",
+    title: "What the map may be off by, as a share of the range in sight: fewer nodes are evaluated",
+  });
 
   #back = button("‹", "plane before", "The plane before");
   #forward = button("›", "next plane", "The plane after");
@@ -49,7 +57,9 @@ export class Header {
       {class: "la-buttons"},
       ...[this.#back, this.#forward, this.#bookmark, this.#names, home, out, closer],
     );
-    this.element.append(this.#title, this.#fieldBox, scaleBox, buttons);
+    const errorBox = h("label", {class: "la-choice"}, h("span", {}, "error"), this.#tolerance);
+    this.element.append(this.#title, this.#fieldBox, scaleBox, errorBox, buttons);
+    this.#tolerance.addEventListener("change", () => choices.tolerance(Number(this.#tolerance.value)), {signal});
     this.#scale.addEventListener("change", () => choices.scale(this.#scale.value), {signal});
     this.#field.addEventListener("change", () => choices.field(this.#field.value), {signal});
     home.addEventListener("click", () => choices.home(), {signal});
@@ -78,8 +88,11 @@ export class Header {
       this.#names.replaceChildren(...bookmarks.map((value) => h("option", {value})));
   }
 
-  /** @param {Scene | null} scene @param {string} field @param {string} chosen scale trait @param {string} scale in use */
-  draw(scene, field, chosen, scale) {
+  /**
+   * @param {Scene | null} scene @param {string} field @param {string} chosen scale trait @param {string} scale in use
+   * @param {number} tolerance
+   */
+  draw(scene, field, chosen, scale, tolerance) {
     say(this.#title, scene?.title || "loss landscape");
     const fields = scene?.fields ?? [];
     this.#fieldBox.hidden = fields.length < 2;
@@ -89,5 +102,11 @@ export class Header {
     this.#field.value = field;
     say(this.#auto, `${scale} (auto)`);
     this.#scale.value = ["linear", "log"].includes(chosen) ? chosen : "auto";
+    const shares = [...new Set([...SHARES, tolerance])].sort((a, b) => a - b);
+    if (this.#tolerance.length !== shares.length)
+      this.#tolerance.replaceChildren(
+        ...shares.map((share) => h("option", {value: share}, share ? `≤ ${100 * share} %` : "exact")),
+      );
+    this.#tolerance.value = `${tolerance}`;
   }
 }

@@ -12,9 +12,9 @@ const ROOM_ABOVE = 46;
 /**
  * @typedef {{
  *   toPlane(pixels: Point): Point, pixel(): number, size(): Point,
- *   row(at: Point): number | null, read(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string, scene(): string
+ *   row(at: Point): number | null, read(at: Point): number | null, error(at: Point): number | null, probe(at: Point): Promise<Probed | null>, field(): string, scene(): string
  * }} Reading  pixel: width of one in the plane; row: where a curve runs there, in pixels; NaN
- *   where it does not, null on a map; read: the drawn value as the field's own, NaN where it is not finite;
+ *   where it does not, null on a map; read: the drawn value as the field's own, NaN where it is not finite; error: what it may be off by;
  *   scene: what is drawn, by name
  */
 
@@ -91,7 +91,9 @@ export class Readout {
     const value = this.reading.read(point);
     const field = this.reading.field();
     if (value === null) return `${field} not here yet`;
-    return Number.isNaN(value) ? `${field} not finite` : `${field} ${significant(value)} interpolated`;
+    if (Number.isNaN(value)) return `${field} not finite`;
+    const error = this.reading.error(point);
+    return `${field} ${significant(value)} ${error === null ? "interpolated" : `± ${significant(error, 2)}`}`;
   }
 
   async #ask() {

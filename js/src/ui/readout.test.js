@@ -9,13 +9,14 @@ afterEach(() => vi.useRealTimers());
 
 /** A map of 100 × 100 pixels whose origin and scene a test can move; a probe answers 10 a + b. */
 function readoutOn() {
-  const map = {shift: 0, scene: "one", probes: 0};
+  const map = {shift: 0, scene: "one", probes: 0, error: /** @type {number | null} */ (null)};
   const readout = new Readout({
     toPlane: ([x, y]) => [x + map.shift, y],
     row: () => null,
     pixel: () => 1,
     size: () => [100, 100],
     read: () => 7,
+    error: () => map.error,
     probe: async (at) => {
       map.probes++;
       const value = {loss: 10 * at[0] + at[1]};
@@ -35,6 +36,13 @@ test("a pointer at rest reads the exact value of its point", async () => {
   expect(readout.pill.textContent).toContain("interpolated");
   await rest();
   expect(readout.pill.textContent).toContain("520.0 exact");
+});
+
+test("a value between nodes has its stated error", () => {
+  const {map, readout} = readoutOn();
+  map.error = 0.0123;
+  readout.hover([50, 20]);
+  expect(readout.pill.textContent).toContain("7.000 ± 0.012");
 });
 
 test("an exact value is not kept for another point when the map moves under a resting pointer", async () => {

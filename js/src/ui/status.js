@@ -1,6 +1,6 @@
 // The last line of the card: is it live, how much is really computed, how fast, and which recipe it is.
 
-import {counted, h, say} from "./dom.js";
+import {counted, h, say, significant} from "./dom.js";
 
 /** @typedef {import("../source/comm.js").State} State */
 /** @typedef {import("../protocol.js").Status} Status */
@@ -51,23 +51,43 @@ export class StatusLine {
 
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
-   *   hash: string | null, mode: string, notes: readonly string[], closed: boolean}} facts evaluated, total: nodes of the view; bad: not
-   *   finite
+   *   hash: string | null, mode: string, notes: readonly string[], closed: boolean, noise: boolean, error: number,
+   *   finished: boolean, scale: string, dtype: string}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
+   *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for
    */
-  draw({state, pending, status, evaluated, total, bad, hash, mode, notes, closed}) {
+  draw({
+    state,
+    pending,
+    status,
+    evaluated,
+    total,
+    bad,
+    hash,
+    mode,
+    notes,
+    closed,
+    noise,
+    error,
+    finished,
+    scale,
+    dtype,
+  }) {
     say(this.#state, stateWords(state, pending, status, closed));
     this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
     const all = evaluated >= total;
-    const rest = evaluated > 0 ? ", rest interpolated" : "";
+    const within = scale === "log" ? `${significant(100 * Math.expm1(error), 2)} %` : significant(error, 2);
+    const rest = !evaluated ? "" : finished ? `, rest within ± ${within}` : ", rest interpolated";
+    const floor = finished && noise ? `, at the noise floor of ${dtype}` : "";
+    this.#nodes.title = floor && "Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
     two(
       this.#nodes,
       total > 0 ? counted(evaluated) : "",
-      all ? "nodes, every one evaluated" : `of ${counted(total)} nodes${rest}`,
+      all ? "nodes, every one evaluated" : `of ${counted(total)} nodes${rest}${floor}`,
     );
     const working = state === "live" && status !== null && status.queue > 0;
     two(this.#rate, working && status.rate ? counted(status.rate) : "", "nodes/s");
     // When all that is in sight is there, the kernel goes on with what a pan would show.
-    two(this.#queue, working && !all ? counted(status.queue) : "", "to go");
+    two(this.#queue, working && !all && !finished ? counted(status.queue) : "", "to go");
     this.#bad.hidden = bad === 0;
     say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
     say(this.recipe, hash === null ? "" : `${MODES[mode] ? `${MODES[mode]} · ` : ""}recipe ${hash.slice(0, 7)}`);

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from lossatlas.geometry import Extent, TileAddress
 from lossatlas.landscape import Landscape
-from lossatlas.sampling import Point
-from lossatlas.widget.protocol import Want
+from lossatlas.sampling import Pass, Point
+from lossatlas.widget.picture import LOG_FROM
+from lossatlas.widget.protocol import Tolerance, Want
 
 #: A page that has been silent for so long, in seconds, is gone.
 SILENCE = 15.0
@@ -43,6 +47,9 @@ class Agenda:
     _tasks: dict[TileAddress, _Task] = field(default_factory=dict)
     _wanted: frozenset[TileAddress] = frozenset()
     _failed: set[TileAddress] = field(default_factory=set)
+    # What was known of wanted tiles when they were last looked at: never more than is known now.
+    _passes: dict[TileAddress, Pass] = field(default_factory=dict)
+    _tolerances: dict[TileAddress, list[Want]] = field(default_factory=dict)
 
     def want(self, want: Want) -> None:
         """Let the newest list of a page replace the one before."""
@@ -74,6 +81,7 @@ class Agenda:
         self.landscape = landscape
         self._tasks.clear()
         self._failed.clear()
+        self._passes.clear()
         self._wanted = frozenset()
 
     def next(self) -> tuple[TileAddress, list[Point]] | None:
@@ -93,7 +101,8 @@ class Agenda:
         if task is not None:
             while task.pieces and self.landscape.knows(task.pieces[0][1]):
                 task.pieces.pop(0)
-            if not task.pieces:
+            self._passes.pop(address, None)
+            if not task.pieces or self._is_good_enough(address):
                 del self._tasks[address]
 
     def wanted(self, address: TileAddress) -> bool:
@@ -116,8 +125,12 @@ class Agenda:
 
     @property
     def queue(self) -> int:
-        """How many nodes are left to evaluate."""
-        return sum(len(points) for task in self._tasks.values() for _, points in task.pieces)
+        """How many nodes are left to evaluate: all of an exact tile, of another one those of its next piece."""
+        return sum(
+            len(points)
+            for address, task in self._tasks.items()
+            for _, points in (task.pieces[:1] if self._tolerances.get(address) else task.pieces)
+        )
 
     def in_view(self) -> list[TileAddress]:
         """The tiles that some page shows, wanted or complete, best first."""
@@ -131,13 +144,53 @@ class Agenda:
         home = self.landscape.home
         merged = self._merged()
         self._wanted = frozenset(merged)
+        self._passes = {address: found for address, found in self._passes.items() if address in merged}
+        self._tolerances = self._wished()
         for order, (address, in_view) in enumerate(merged.items()):
-            if address in self._failed:
+            if address in self._failed or self._is_good_enough(address):
                 continue
             known = old.get(address)
             pieces = known.pieces if known is not None else self.landscape.missing(address)
             if pieces:
                 self._tasks[address] = _Task(pieces, in_view, _overlaps(address, home), order)
+
+    def _wished(self) -> dict[TileAddress, list[Want]]:
+        """The wants of each tile that need not be exact: those that somebody wants exactly are left out."""
+        wished: dict[TileAddress, list[Want]] = {}
+        exact: set[TileAddress] = set()
+        for want, _ in self.wants.values():
+            if want.tolerance is None:
+                exact.update(want.tiles)
+            else:
+                for address in want.tiles:
+                    wished.setdefault(address, []).append(want)
+        return {address: wants for address, wants in wished.items() if address not in exact}
+
+    def _is_good_enough(self, address: TileAddress) -> bool:
+        """Whether what is known of a tile is within the tolerance of everybody who wants it."""
+        wants = self._tolerances.get(address)
+        if not wants:
+            return False
+        found = self._known(address, wants[0].fields[:1])
+        return found is not None and all(self._meets(found, want) for want in wants)
+
+    def _known(self, address: TileAddress, fields: tuple[str, ...]) -> Pass | None:
+        if address not in self._passes:
+            found = self.landscape.known(address, *fields)
+            if found is None:
+                return None
+            self._passes[address] = found
+        return self._passes[address]
+
+    def _meets(self, found: Pass, want: Want) -> bool:
+        assert want.tolerance is not None
+        tolerance = want.tolerance
+        if tolerance.error is None:
+            # The page has seen nothing yet, so the range is that of what is known here.
+            known = [self._known(address, want.fields[:1]) for address in want.tiles]
+            tolerance = _estimated(tolerance, [item for item in known if item is not None])
+        assert tolerance.error is not None
+        return tolerance.met(found, tolerance.error)
 
     def _merged(self) -> dict[TileAddress, bool]:
         """The lists of all pages merged, best first, with whether the tile is in anybody's view."""
@@ -154,3 +207,15 @@ class Agenda:
 def _overlaps(address: TileAddress, extent: Extent) -> bool:
     a0, a1, b0, b1 = address.extent
     return a0 < extent[1] and a1 > extent[0] and b0 < extent[3] and b1 > extent[2]
+
+
+def _estimated(tolerance: Tolerance, known: list[Pass]) -> Tolerance:
+    """The tolerance with its error as a share of the range of these tiles, on the scale that a page would draw them on."""
+    values = np.concatenate([item.values.ravel() for item in known])
+    values = values[np.isfinite(values)]
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    if not low < high:
+        return replace(tolerance, error=0.0)
+    log = low > 0 and high > LOG_FROM * low
+    error = tolerance.share * (math.log(high / low) if log else high - low)
+    return replace(tolerance, scale="log" if log else "linear", error=error)

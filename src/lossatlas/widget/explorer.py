@@ -15,7 +15,7 @@ import ipywidgets
 import traitlets
 
 from lossatlas import jobs
-from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn
+from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
 from lossatlas.widget.history import History
@@ -43,8 +43,9 @@ class Explorer(anywidget.AnyWidget):
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
     steps of 1/128; u_from, u_to, v_from, v_to, offset_along: what is turned towards what, by the names in
-    `landscape.directions`, "" for the usual; bookmarks: positions of these controls by name; theme: "auto", "light" or "dark"; renderer: "auto", "webgl2" or "cpu"; scale: "auto", "linear" or
-    "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
+    `landscape.directions`, "" for the usual; bookmarks: positions of these controls by name; tolerance: share of the
+    visible range that the map may be off by, 0 for every node evaluated; theme: "auto", "light" or "dark"; renderer:
+    "auto", "webgl2" or "cpu"; scale: "auto", "linear" or "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
     """
 
     _esm = _STATIC / "widget.js"
@@ -64,6 +65,9 @@ class Explorer(anywidget.AnyWidget):
     around = traitlets.Dict(help="How many planes there are to go back and forward to.").tag(sync=True)
     field = traitlets.Unicode("loss", help="The field that is drawn.").tag(sync=True)
     scale = traitlets.Enum(["auto", "linear", "log"], "auto").tag(sync=True)
+    tolerance = traitlets.Float(
+        0.01, help="Share of the visible range that the map may be off by; 0: exact."
+    ).tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
     renderer = traitlets.Enum(["auto", "webgl2", "cpu"], "auto").tag(sync=True)
     height = traitlets.Int(480, min=120, max=4000).tag(sync=True)
@@ -89,7 +93,7 @@ class Explorer(anywidget.AnyWidget):
         kernel.answer_where_asked(self.comm)
         self._session = Session(
             landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step,
-            on_names=self._tell_scene,
+            on_names=self._tell_scene, tolerance=self.tolerance,
         )  # fmt: skip
         self.on_msg(_weakly(self._on_message))
         self.observe(self._on_turn, list(_CONTROLS))
@@ -248,6 +252,13 @@ class Explorer(anywidget.AnyWidget):
                     f"controls stand, as in {{'name': {{'turn_u': 30, 'u_to': 'gradient'}}}}."
                 ) from None
         return {name: dict(position) for name, position in proposal["value"].items()}
+
+    @traitlets.validate("tolerance")
+    def _share_of_the_range(self, proposal: Any) -> float:
+        try:
+            return check_tolerance(proposal["value"])
+        except ValueError as error:
+            raise traitlets.TraitError(str(error)) from None
 
     @traitlets.validate("offset")
     def _whole_steps(self, proposal: Any) -> float:

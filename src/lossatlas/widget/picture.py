@@ -22,8 +22,8 @@ _STATIC = Path(__file__).parent.parent / "static"
 # Points per tile side: two tiles make a picture of 257 pixels.
 _SIDE = 129
 
-# From this ratio on a map is drawn in the logarithm, here as in the page.
-_LOG_FROM = 20.0
+#: From this ratio on a map is drawn in the logarithm, here as in the page.
+LOG_FROM = 20.0
 
 _NOT_FINITE = (128, 128, 128)
 
@@ -64,7 +64,7 @@ def colours(values: np.ndarray) -> np.ndarray:
 def _scaled(values: np.ndarray) -> np.ndarray:
     """The values, or their logarithms where the range asks for it."""
     finite = values[np.isfinite(values)]
-    log = len(finite) and finite.min() > 0 and finite.max() > _LOG_FROM * finite.min()
+    log = len(finite) and finite.min() > 0 and finite.max() > LOG_FROM * finite.min()
     return np.log(np.where(np.isfinite(values), values, np.nan)) if log else values
 
 

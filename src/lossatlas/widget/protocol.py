@@ -65,10 +65,25 @@ class Hello:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far off a tile may be on the scale that is drawn: `error` at most, or `share` of the range while that is unknown."""
+
+    share: float
+    scale: str  # "linear" or "log"
+    error: float | None = None
+
+    def met(self, item: Pass, error: float) -> bool:
+        """Whether a tile's stated error is at most `error` on this scale, or rounding alone is left to refine."""
+        stated = item.error_of_log if self.scale == "log" else item.error
+        return item.error.noise or stated.within(error)
+
+
+@dataclass(frozen=True)
 class Want:
     """The complete list of tiles that a page would like now, best first.
 
-    `shown` are those on its screen that lack nothing: they say what to begin with when the plane changes.
+    `shown` are those on its screen that lack nothing: they say what to begin with when the plane changes. No tolerance
+    means that every node is wanted.
     """
 
     client: str
@@ -80,6 +95,7 @@ class Want:
     credit: int
     seen: int
     shown: tuple[TileAddress, ...] = ()
+    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +190,22 @@ def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
     return Want(
         client, _integer(message, "epoch"), _integer(message, "rev"), view, tuple(map(str, fields)),
         _tiles(message, "tiles", scene), credit, _integer(message, "seen"), _tiles(message, "shown", scene),
+        _tolerance(message.get("tolerance")),
     )  # fmt: skip
+
+
+def _tolerance(raw: Any) -> Tolerance | None:
+    if raw is None:
+        return None
+    fields: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+    share, scale, error = fields.get("share", 0), fields.get("scale"), fields.get("error")
+    sound = _is_finite(share) and 0 < share <= 1 and scale in ("linear", "log")
+    if not sound or not (error is None or (_is_finite(error) and error >= 0)):
+        raise BadRequest(
+            f"want.tolerance is {_show(raw)}. Send null, or share in (0, 1], scale linear or log, and error: at least 0, or "
+            "null."
+        )
+    return Tolerance(float(share), str(scale), None if error is None else float(error))
 
 
 def _tiles(message: Mapping[str, Any], name: str, scene: Scene) -> tuple[TileAddress, ...]:

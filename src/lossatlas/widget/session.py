@@ -33,6 +33,7 @@ _log = logging.getLogger("lossatlas")
 class Session:
     """Takes messages (`handle`), evaluates what they want, and sends what is found through `send`.
 
+    tolerance: share of the range that the home view may be off by until a page says more.
     send(head, buffers) is called on the publisher's thread alone; slowed() says whether a cell is running.
     """
 
@@ -45,6 +46,7 @@ class Session:
         on_close: Callable[[], None] = lambda: None,
         on_step: Callable[[int], object] = lambda count: None,
         on_names: Callable[[], None] = lambda: None,
+        tolerance: float = 0.0,
     ) -> None:
         self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
         self._on_names = on_names
@@ -60,7 +62,7 @@ class Session:
         self.epoch = 1
         self.paused = False
         self.closed = False
-        self._agenda.want(_home_want(landscape))
+        self._agenda.want(_home_want(landscape, tolerance))
         self._watch(landscape)
         self._work(jobs.TILES, self._tiles)
 
@@ -391,11 +393,12 @@ class _Meter:
         return self._rate or None
 
 
-def _home_want(landscape: Landscape) -> Want:
+def _home_want(landscape: Landscape, share: float) -> Want:
     home = landscape.home
     view = View(((home[0] + home[1]) / 2, (home[2] + home[3]) / 2), home[1] - home[0], 1.0, 1.0)
     tiles = tuple(home_tiles(home, level_of(home)))
-    return Want(_NOBODY, 1, 0, view, landscape.scene.fields[:1], tiles, 0, 0)
+    tolerance = protocol.Tolerance(share, "linear") if share else None
+    return Want(_NOBODY, 1, 0, view, landscape.scene.fields[:1], tiles, 0, 0, tolerance=tolerance)
 
 
 def _code(error: Exception) -> str:
