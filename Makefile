@@ -10,7 +10,7 @@ SETUP = $(PYTHON) tools/setup_env.py
 DECLARED = pyproject.toml constraints.txt tools/setup_env.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all build format screenshots measure setup bundle
+.PHONY: help demo test test-all build format screenshots measure bench setup bundle
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '%-12s%s\n' "$$name" "$$text"; done
@@ -38,6 +38,9 @@ screenshots: setup chromium ## pictures of the explorer, light and dark, taken i
 
 measure: setup chromium ## the explorer's figures, measured in JupyterLab on this machine
 	@.venv/bin/python benchmarks/explorer.py
+
+bench: setup ## the engine and its peers side by side, into benchmarks/RESULTS.md (an hour)
+	@.venv/bin/python benchmarks/bench.py
 
 setup: .venv/.package ## .venv with the package (editable), JupyterLab, the test tools and every extra
 

@@ -150,7 +150,7 @@ class Landscape:
     @property
     def evaluated(self) -> int:
         """How many nodes have been evaluated."""
-        return len(self._store)
+        return self._store.evaluated
 
     def evaluate(self, a: Any, b: Any = None, *, field: str = "loss") -> Any:
         """The exact field at points (a, b) of a plane, or a of a line: arrays that broadcast in, float64 of that shape out.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -93,3 +94,44 @@ def test_threads_that_write_the_same_nodes_agree_on_one_value_each() -> None:
         thread.join()
     assert len(store) == 3000
     assert set(store.get(points)[:, 0]) <= {0.0, 1.0, 2.0, 3.0}
+
+
+def test_memory_stays_within_the_budget_and_what_is_looked_at_stays() -> None:
+    store = NodeStore(1, budget=2 * 228 * 100)  # two generations of 100 nodes
+    looked_at = [(0.5, float(i)) for i in range(10)]
+    for index in range(2000):
+        store.put((float(index), 0.0), np.array([float(index)]))
+        for point in looked_at:
+            store.put(point, np.array([point[1]]))
+        assert store.get(looked_at)[:, 0].tolist() == [float(i) for i in range(10)]
+        assert len(store) <= 210
+    assert (1999.0, 0.0) in store
+    assert (3.0, 0.0) not in store
+    assert store.evaluated == 2010
+
+
+def test_what_a_call_has_asked_for_is_there_when_it_ends_however_much_it_is() -> None:
+    store = NodeStore(1, budget=2 * 228 * 100)
+    store.put((1.0, 0.0), np.array([7.0]))
+    for index in range(150):
+        store.put((float(index), 1.0), np.zeros(1))
+    asked = [(float(index), 0.0) for index in range(1000)]
+    missing = store.wanted(asked)
+    for point in missing:
+        store.put(point, np.array([point[0]]))
+    values = store.get(asked)[:, 0]
+    assert values[1] in (1.0, 7.0)
+    assert values[2:].tolist() == [float(index) for index in range(2, 1000)]
+
+
+def test_a_plane_that_is_wandered_over_for_long_keeps_its_memory() -> None:
+    store = NodeStore(1, budget=1 << 20)
+    tracemalloc.start()
+    used = []
+    for round_ in range(6):
+        for index in range(4000):
+            store.put((round_ + index / 4096, 0.25), np.zeros(1))
+        used.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert max(used) < 1.5 * (1 << 20)
+    assert store.evaluated == 24000

@@ -36,7 +36,7 @@ class Evaluator:
         As a job it is shared among the worker's threads. Raises EvaluationError, saying where in the plane, when the
         model or the loss raises.
         """
-        missing = self.store.missing(points)
+        missing = self.store.wanted(points)
         if not missing:
             return 0
         if self._runner is None:

@@ -58,7 +58,7 @@ class Family:
         # What a hand passed by has a first pass at most, and goes before what was looked at.
         while len(self._stores) > _STORES:
             others = (turn for turn in self._stores if turn not in self._evaluators)
-            del self._stores[min(others, key=lambda turn: len(self._stores[turn]))]
+            del self._stores[min(others, key=lambda turn: self._stores[turn].evaluated)]
 
     @property
     def _most(self) -> int:

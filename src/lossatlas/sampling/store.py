@@ -13,32 +13,45 @@ import numpy as np
 
 Point = tuple[float, float]
 
+#: What the nodes of a plane may take of memory, in bytes.
+BUDGET = 512 << 20
+
+# A position as a key, measured, and its place in a table that is half full.
+_KEY_BYTES = 220
+
 
 class NodeStore:
-    """Values of all fields at nodes, (F,) float64 each; safe to use from several threads."""
+    """Values of all fields at nodes, (F,) float64 each; safe to use from several threads.
 
-    def __init__(self, fields: int) -> None:
-        self._rows: dict[Point, int] = {}
-        self._values = np.empty((1024, fields))
+    Beyond the budget those that were not asked for longest are forgotten: nodes live in two generations, and when the
+    younger one is full, what nobody has asked for since the last time goes. What a call has asked for stays until it ends.
+    """
+
+    def __init__(self, fields: int, budget: int = BUDGET) -> None:
+        self._fields = fields
+        self._most = max(1, budget // 2 // (_KEY_BYTES + 8 * fields))  # of a generation
+        self._young, self._old = _Generation(fields), _Generation(fields)
         self._claimed: set[Point] = set()
         self._lock = threading.Lock()
+        self.evaluated = 0  # how many have ever been put
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._young.rows) + sum(point not in self._young.rows for point in list(self._old.rows))
 
     def __contains__(self, point: Point) -> bool:
-        return point in self._rows
+        # In this order: a generation becomes the old one before there is another young one.
+        return point in self._young.rows or point in self._old.rows
 
     def put(self, point: Point, values: np.ndarray) -> None:
         """Keep the values of a node; one that is known keeps the number it has (law 6)."""
         with self._lock:
-            if point in self._rows:
+            if point in self:
                 return
-            row = len(self._rows)
-            if row == len(self._values):
-                self._values = np.concatenate([self._values, np.empty_like(self._values)])
-            self._values[row] = values
-            self._rows[point] = row
+            self.evaluated += 1
+            if len(self._young.rows) >= self._most:
+                self._old = self._young
+                self._young = _Generation(self._fields)
+            self._young.put(point, values)
 
     def claim(self, point: Point) -> bool:
         """Take a point in hand; False when somebody has it already."""
@@ -55,17 +68,50 @@ class NodeStore:
 
     def knows(self, points: Iterable[Point]) -> bool:
         """Whether every point has a value."""
-        return all(point in self._rows for point in points)
+        return all(point in self for point in points)
 
     def missing(self, points: Iterable[Point]) -> list[Point]:
         """The points that have no value yet, in order, each once."""
-        rows = self._rows
-        return [point for point in dict.fromkeys(points) if point not in rows]
+        return [point for point in dict.fromkeys(points) if point not in self]
+
+    def wanted(self, points: Iterable[Point]) -> list[Point]:
+        """The same for a call that is going to ask for them all: those that are known stay, and there is room for the others."""
+        with self._lock:
+            asked = dict.fromkeys(points)
+            self._most = max(self._most, 2 * len(asked))
+            self._refresh(asked)
+            return [point for point in asked if point not in self]
 
     def get(self, points: Iterable[Point]) -> np.ndarray:
         """The values of known points, (n, F). Raises KeyError for one that is not."""
         with self._lock:
-            return self._values[[self._rows[point] for point in points]]
+            points = list(points)
+            self._refresh(points)
+            return self._young.get(points)
+
+    def _refresh(self, points: Iterable[Point]) -> None:
+        old, young = self._old, self._young
+        for point in points:
+            if point not in young.rows and point in old.rows:
+                young.put(point, old.get([point])[0])
+
+
+class _Generation:
+    """Rows of one array by position."""
+
+    def __init__(self, fields: int) -> None:
+        self.rows: dict[Point, int] = {}
+        self._values = np.empty((1024, fields))
+
+    def put(self, point: Point, values: np.ndarray) -> None:
+        row = len(self.rows)
+        if row == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[row] = values
+        self.rows[point] = row
+
+    def get(self, points: Iterable[Point]) -> np.ndarray:
+        return self._values[[self.rows[point] for point in points]]
 
 
 def grid_points(a: np.ndarray, b: np.ndarray) -> list[Point]:
