@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from models import RECIPES, problem
 from peers import LiEtAl, LossLandscapes
@@ -85,7 +86,7 @@ def measure(name: str, seeds: int, truth: int) -> dict[str, Any]:
     return {
         "parameters": task.size, "samples": len(task.data[0]), "train": task.train_accuracy, "test": task.test_accuracy,
         "probe": probe, "report": report, "nodes": nodes, "tours": strip(tours), "truth": truth,
-        "depth": depth(objective, planes[0]), "flops": flops.get_total_flops(), "matmul": matmul_limit(),
+        "depth": depth(objective, planes[0]), "wander": wander(objective, planes[0]) if name == "digits MLP" else [], "flops": flops.get_total_flops(), "matmul": matmul_limit(),
         "machine": machine(),
     }  # fmt: skip
 
@@ -183,6 +184,17 @@ def depth(objective: la.Objective, plane: la.Plane) -> list[int]:
         landscape = la.Landscape(objective, plane)
         counts.append(landscape.map(extent((0.3, 0.2, 2.0**-level)), PIXELS, TOLERANCES["good enough"]).nodes)
     return counts
+
+
+def wander(objective: la.Objective, plane: la.Plane, views: int = 1000) -> list[tuple[int, float]]:
+    """Random views on one landscape: the nodes evaluated and the megabytes of this process, ten times on the way."""
+    landscape, random, seen = la.Landscape(objective, plane), np.random.default_rng(0), []
+    for index in range(1, views + 1):
+        a, b, r = *random.uniform(-1, 1, 2), 2.0 ** -random.uniform(0, 8)
+        landscape.map(extent((a, b, r)), PIXELS, TOLERANCES["good enough"])
+        if index % (views // 10) == 0:
+            seen.append((landscape.evaluated, psutil.Process().memory_info().rss / 1e6))
+    return seen
 
 
 def matmul_limit() -> float:

@@ -36,7 +36,7 @@ def lines(runs: dict[str, dict[str, Any]]) -> list[str]:
         f"{machine['loss-landscapes']}. Ratios are of times taken in turn in one process; medians, with the range of the "
         "rounds or seeds."),
         "",
-        *models(runs), *nodes(runs), *tours(runs), *errors(runs), *depths(runs), *limits(runs),
+        *models(runs), *nodes(runs), *tours(runs), *errors(runs), *depths(runs), *memory(runs), *limits(runs),
     ]  # fmt: skip
 
 
@@ -152,6 +152,21 @@ def depths(runs: dict[str, dict[str, Any]]) -> list[str]:
         "Nodes of a view on a landscape of its own at (0.3, 0.2), r = 1, 1/2, 1/4, …, to 1 % of its range.",
         "",
         *(f"* {name}: {', '.join(map(str, run['depth']))}" for name, run in runs.items()),
+        "",
+    ]
+
+
+def memory(runs: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        "## Memory over a thousand views",
+        "",
+        "Random views on one landscape, to 1 %: nodes evaluated so far, and what the process takes in MB, after every hundred.",
+        "",
+        *(
+            f"* {name}: {', '.join(f'{nodes} nodes {used:.0f} MB' for nodes, used in run['wander'])}"
+            for name, run in runs.items()
+            if run["wander"]
+        ),
         "",
     ]
 

@@ -224,13 +224,13 @@ class LabServer:
 class Lab:
     """What one test sees of the server and the browser."""
 
-    def __init__(self, server: LabServer, browser: Browser, spare: list[Page]) -> None:
+    def __init__(self, server: LabServer, browser: Browser, spare: list[Page] | None = None) -> None:
         """spare: plain pages that tests before have left."""
         self.server = server
         self.opened: list[Notebook] = []
         self.failed = False  # then nothing of it is used again
         self._browser = browser
-        self._spare = spare
+        self._spare = [] if spare is None else spare
         self._plain: list[Notebook] = []
         self._log_start = len(server.log())
 

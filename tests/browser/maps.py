@@ -117,7 +117,7 @@ def wait_complete(notebook: Notebook, *, at: int = 0, timeout: float = 90) -> No
     card(notebook, at).wait_for(timeout=timeout * 1000)
     card(notebook, at).scroll_into_view_if_needed()
     wait_map(
-        notebook, "(w, s) => w.dataset.state === 'live' && s.complete && s.evaluated === s.total",
+        notebook, "(w, s) => w.dataset.state === 'live' && s.complete",
         at=at, timeout=timeout,
     )  # fmt: skip
 

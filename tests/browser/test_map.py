@@ -237,7 +237,7 @@ def test_a_map_that_is_good_enough_rests_on_few_nodes_and_says_how_far_it_may_be
     notebook = open_map(lab, DIGITS, GOOD_ENOUGH, viewport=(1280, 1000))
     seen = stats(notebook)
     assert 0 < seen["evaluated"] < seen["total"] / 3
-    assert "rest within ±" in words(notebook)
+    assert "rest within ±" in words(notebook, ".la-foot")
     allowed = 0.01 * (seen["domain"][1] - seen["domain"][0])
     draw = random.Random(1)
     points = [(draw.uniform(-1, 1), draw.uniform(-1, 1)) for _ in range(200)]
@@ -260,7 +260,7 @@ def test_the_control_in_the_page_and_the_trait_are_one_tolerance(lab: Lab) -> No
     wait_map(notebook, "(w, s) => s.complete && s.evaluated === s.total")
     assert ask(notebook, "explorer.tolerance") == 0
     assert few < stats(notebook)["total"]
-    assert "every one evaluated" in words(notebook)
+    assert "every one evaluated" in words(notebook, ".la-foot")
     tell(notebook, "explorer.tolerance = 0.1")
     wait_map(notebook, "(w) => w.querySelector('select[aria-label=error]').value === '0.1'")
     assert notebook.console_errors == []
@@ -278,5 +278,5 @@ SHOW_FLAT = (
 
 def test_at_the_noise_floor_the_map_says_so_and_asks_no_deeper(lab: Lab) -> None:
     notebook = open_map(lab, FLAT, SHOW_FLAT)
-    assert "at the noise floor of float32" in words(notebook)
+    assert "at the noise floor of float32" in words(notebook, ".la-foot")
     assert stats(notebook)["evaluated"] < 500
