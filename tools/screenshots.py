@@ -62,7 +62,7 @@ def take(lab: Lab, cells: list[str], theme: str) -> None:
     box = widget.locator("canvas").first.bounding_box()
     assert box is not None
     page.page.mouse.move(box["x"] + 0.62 * box["width"], box["y"] + 0.41 * box["height"])
-    page.page.wait_for_function("() => document.querySelector('.lossatlas').innerText.includes('exact')")
+    page.page.wait_for_function("() => document.querySelector('.la-pill').innerText.includes('exact')")
     page.screenshot(ALL / f"page-{theme}-hover.png")
     page.eval_widget("w => w.lossatlas.setView({center: [0.1, 0.1], span: 0.4})")
     finished(page)

@@ -419,7 +419,7 @@ class Plane:
         )
         names, about = (
             tuple(
-                word if not angle else f"{word}, {angle}° towards {other.name}".replace("-", "−")
+                word if not angle else f"{word}, {'−' if angle < 0 else ''}{abs(angle)}° towards {other.name}"
                 for word, angle, other in zip(words, angles, towards, strict=False)
             )
             for words in ([axis.name for axis in axes], [axis.about for axis in axes])
