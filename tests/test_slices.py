@@ -125,7 +125,7 @@ def test_a_coarse_tile_of_a_parabola_is_the_parabola() -> None:
     a = np.linspace(0, 1, 33)
     np.testing.assert_allclose(found.filled(), [(1 + 2 * a) ** 2 + 1], rtol=1e-14)
     assert found.error is not None
-    assert found.error < 1e-13
+    assert found.error.within(1e-13)
 
 
 def test_a_refreshed_line_starts_at_the_model_as_it_is_and_keeps_its_end() -> None:

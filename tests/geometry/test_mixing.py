@@ -56,6 +56,12 @@ def test_half_way_lies_between_both() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_a_turned_axis_is_named_by_its_angle_with_the_hyphens_of_the_names_kept() -> None:
+    turned = landscape().turned(Turn(turn_u=-30, turn_v=45)).plane
+    assert turned.names == ("random 1, −30° towards random 3", "random 2, 45° towards random 4")
+    assert all("filter-normalised" in about for about in turned.about)
+
+
 def test_the_plane_moves_along_what_is_chosen() -> None:
     surface = landscape()
     moved = surface.turned(Turn(offset=-0.5, offset_along="gradient")).plane
