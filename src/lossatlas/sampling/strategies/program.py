@@ -76,7 +76,8 @@ class Program:
 
     steps: tuple[Step, ...]
     squeezed: bool  # the output is one number a sample, not a row of them
-    width: int  # of the widest value of a node
+    widths: tuple[int, ...]  # of each step's value, in features
+    slots: tuple[int | None, ...]  # where each layer's value may be kept: one that nobody needs any more
 
 
 def record(replica: ModelReplica, batch: Batch) -> tuple[Program, list[Tensor]]:
@@ -100,6 +101,11 @@ _POINTWISE: Mapping[str, Callable[..., Any]] = {
     name: getattr(home, name)
     for home, names in ((torch, _OF_TORCH), (F, _OF_LAYERS))
     for name in names.split()
+}
+_OVER_THEMSELVES: Mapping[Callable[..., Any], Callable[..., Any]] = {
+    getattr(torch, name): getattr(torch, name + "_")
+    for name in _OF_TORCH.split()
+    if hasattr(torch, name + "_")
 }
 _BINARY: Mapping[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("add", "sub", "mul", "div")
@@ -147,7 +153,8 @@ class _Recorder(TorchFunctionMode):
             (size,) if squeezed else (size, self._widths[-1])
         ):
             raise Unfit("its output is not one row a sample")
-        return Program(_sparing(self._steps), squeezed, max(self._widths))
+        steps = _sparing(self._steps)
+        return Program(steps, squeezed, tuple(self._widths), _slots(steps))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = kwargs or {}
@@ -254,16 +261,36 @@ def _is_same(name: str, rest: tuple[Any, ...], options: dict[str, Any]) -> bool:
 
 
 def _sparing(steps: list[Step]) -> tuple[Step, ...]:
-    """Let a rectifier write over what nobody else looks at: most of its time is a new value's memory."""
-    uses = Counter(
-        item.step
-        for step in steps
-        for item in (step.arguments if isinstance(step, Apply) else (step.source,))
-        if isinstance(item, Own)
-    )
+    """Let a function of single numbers write over what nobody else looks at: half its time is a new value's memory."""
+    uses = Counter(place for step in steps for place in _used_by(step))
     return tuple(
-        replace(step, call=torch.relu_)
-        if isinstance(step, Apply) and step.call is torch.relu and uses[step.arguments[0].step] == 1
+        replace(step, call=_OVER_THEMSELVES[step.call])
+        if isinstance(step, Apply) and step.call in _OVER_THEMSELVES and uses[_used_by(step)[0]] == 1
         else step
         for step in steps
     )
+
+
+def _used_by(step: Step) -> list[int]:
+    """The places of the values that a step looks at."""
+    items = step.arguments if isinstance(step, Apply) else (step.source,)
+    return [item.step for item in items if isinstance(item, Own)]
+
+
+def _slots(steps: Sequence[Step]) -> tuple[int | None, ...]:
+    """For each layer the first slot whose value is needed no more; what a function makes has its own memory."""
+    last = list(range(len(steps)))
+    for place in reversed(range(len(steps))):
+        step = steps[place]
+        writes_over = isinstance(step, Apply) and step.call in _OVER_THEMSELVES.values()
+        for used in _used_by(step):
+            last[used] = max(last[used], last[place] if writes_over else place)
+    slots: list[int | None] = []
+    free_after: list[int] = []  # by slot, the place of the last step that looks at what is in it
+    for place, step in enumerate(steps):
+        slot = None
+        if not isinstance(step, Apply):
+            slot = next((s for s, until in enumerate(free_after) if until < place), len(free_after))
+            free_after[slot : slot + 1] = [last[place]]
+        slots.append(slot)
+    return tuple(slots)

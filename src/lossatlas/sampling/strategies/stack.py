@@ -24,14 +24,13 @@ from lossatlas.objective.parameters import Entry
 from lossatlas.objective.replica import ModelReplica
 from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Apply, First, Linear, Own, Shared, Unfit, record
+from lossatlas.sampling.strategies.strategy import Pool
 
-# The widest values of a group on one chunk stay in a core's second cache.
-_CACHED_BYTES = 1 << 21
+# What a group's widest values on one chunk, and its weights, may take: beyond, each is fetched from afar more than once.
+_VALUES_BYTES = 1 << 22
+_WEIGHTS_BYTES = 1 << 23
 
-# Fewer samples a product, and its start costs more than it does.
-_ROWS = 512
-
-_MOST_NODES = 8
+_MOST_NODES = 32
 
 # Samples are padded to a multiple of this, so that no element falls into the scalar rest of a vectorised loop in one
 # group and into its vectors in another: the two round differently.
@@ -64,16 +63,19 @@ class Stack:
         named = dict(replica.module.named_parameters())
         if any(named[entry.name].dtype != objective.dtype for entry in objective.parameters):
             raise Unfit("its parameters are of several precisions")
-        self.dtype, self.measure, self.decay = objective.dtype, replica.measure, replica.decay
+        self.dtype, self.device = objective.dtype, objective.theta.device
+        self.measure, self.decay = replica.measure, replica.decay
         if not _is_known(self.measure) and sum(b.size for b in batches) * objective.size < _OWN_LOSS_PAYS:
             raise Unfit(
                 "its loss or a metric is your own, and called node by node: too little is left to gain"
             )
         first = batches[0].rows(0, min(batches[0].size, _ALIGNED))
         self.program, _ = record(replica, first)
-        width = self.program.width * objective.theta.element_size()
-        self.nodes = max(2, min(_MOST_NODES, _CACHED_BYTES // (_ROWS * width)))
-        self.rows = max(_ALIGNED, _CACHED_BYTES // (self.nodes * width) // _ALIGNED * _ALIGNED)
+        width = max(self.program.widths) * objective.theta.element_size()
+        weights = sum(entry.size for entry in self.formed) * objective.theta.element_size()
+        most = min(_VALUES_BYTES // (_ALIGNED * width), _WEIGHTS_BYTES // max(1, weights))
+        self.nodes = max(2, min(_MOST_NODES, most))
+        self.rows = max(_ALIGNED, _VALUES_BYTES // (self.nodes * width) // _ALIGNED * _ALIGNED)
         firsts = [step.weight.shape[0] for step in self.program.steps if isinstance(step, First)]
         size = 3 * sum(firsts) * sum(batch.size for batch in batches) * objective.theta.element_size()
         if size > _FIRST_BYTES:
@@ -83,11 +85,23 @@ class Stack:
             for batch in batches
             for start in range(0, batch.size, self.rows)
         ]
+        self.workspaces = Pool(lambda: _Workspace(self))
 
     @property
     def identity(self) -> str:
         """What it does, in words."""
         return f"stack, {self.nodes} nodes at once, chunks of {self.rows}, first layer affine, one thread"
+
+    @property
+    def formed(self) -> set[Entry]:
+        """The tensors of parameters that are formed at every node."""
+        return {
+            entry
+            for step in self.program.steps
+            if isinstance(step, Linear)
+            for entry in (step.weight, step.bias)
+            if isinstance(entry, Entry)
+        }
 
     def on(self, plane: Slice) -> _StackOn:
         """The strategy on this plane or line."""
@@ -141,6 +155,28 @@ def _as_columns(value: Tensor) -> Tensor:
     return value if value.dim() == 2 else value[:, None]
 
 
+class _Workspace:
+    """Memory that one group's values are written to, chunk after chunk: new memory for each costs as much as its layer."""
+
+    def __init__(self, stack: Stack) -> None:
+        widest: dict[int, int] = {}
+        for slot, width in zip(stack.program.slots, stack.program.widths, strict=True):
+            if slot is not None:
+                widest[slot] = max(width, widest.get(slot, 0))
+        samples = max(chunk.padded for chunk in stack.chunks)
+        self._program = stack.program
+        self._slots = [
+            torch.empty(stack.nodes * widest[slot] * samples, dtype=stack.dtype, device=stack.device)
+            for slot in range(len(widest))
+        ]
+
+    def of(self, step: int, nodes: int, samples: int) -> Tensor:
+        """Where a layer's value goes, (nodes, features, samples)."""
+        slot, width = self._program.slots[step], self._program.widths[step]
+        assert slot is not None
+        return self._slots[slot][: nodes * width * samples].view(nodes, width, samples)
+
+
 # For each chunk: the products of the first layers, by the step's place, for the origin and each direction.
 Prepared = list[dict[int, list[Tensor]]]
 
@@ -152,14 +188,7 @@ class _StackOn:
         self._stack, self._plane, self.group = stack, plane, stack.nodes
         self._vectors = (plane.origin, *plane.directions)
         self._first: Prepared | None = None
-        steps = stack.program.steps
-        self._entries = {
-            entry
-            for step in steps
-            if isinstance(step, Linear)
-            for entry in (step.weight, step.bias)
-            if isinstance(entry, Entry)
-        }
+        self._entries = stack.formed
         # ‖θ‖² is a polynomial of second degree in (a, b), whose coefficients are these products.
         wide = [vector.double() for vector in self._vectors] if stack.decay else []
         self._products = torch.tensor([[float(v @ w) for w in wide] for v in wide], dtype=torch.float64)
@@ -179,8 +208,8 @@ class _StackOn:
                 yield  # never inside the mode, which is the thread's and not the generator's
                 rested = time.perf_counter()
             if chunk.weight:
-                with torch.inference_mode():
-                    means = chunk.reader(self._forward(chunk, prepared, formed, factors)).numpy()
+                with stack.workspaces.lend() as space, torch.inference_mode():
+                    means = chunk.reader(self._forward(chunk, prepared, formed, factors, space)).numpy()
                 total += chunk.weight * means
                 weights += chunk.weight
         return self._with_decay(total / weights, at)
@@ -219,10 +248,16 @@ class _StackOn:
         return formed.addcmul_(factors[1], parts[2]) if len(parts) > 2 else formed
 
     def _forward(
-        self, chunk: _Chunk, first: dict[int, list[Tensor]], formed: dict[Entry, Tensor], factors: Tensor
+        self,
+        chunk: _Chunk,
+        first: dict[int, list[Tensor]],
+        formed: dict[Entry, Tensor],
+        factors: Tensor,
+        space: _Workspace,
     ) -> Tensor:
-        """The output on a chunk, (K, features, samples)."""
+        """The output on a chunk, (K, features, samples), in a workspace or of its own."""
         made: list[Tensor] = []
+        nodes = factors.shape[1]
 
         def value(item: Any) -> Any:
             if isinstance(item, Own):
@@ -230,21 +265,24 @@ class _StackOn:
             return chunk.met[item] if isinstance(item, Shared) else item
 
         def of_group(item: Entry | Shared) -> Tensor:
-            return (
-                formed[item] if isinstance(item, Entry) else chunk.met[item].expand(factors.shape[1], -1, -1)
-            )
+            return formed[item] if isinstance(item, Entry) else chunk.met[item].expand(nodes, -1, -1)
 
         for index, step in enumerate(self._stack.program.steps):
+            if isinstance(step, Apply):
+                made.append(step.call(*map(value, step.arguments), **dict(step.options)))
+                continue
+            out = space.of(index, nodes, chunk.padded)
             if isinstance(step, First):
                 base, *slopes = first[index]
-                sum_ = torch.addcmul(base, factors[0], slopes[0])
-                made.append(sum_.addcmul_(factors[1], slopes[1]) if len(slopes) > 1 else sum_)
-            elif isinstance(step, Apply):
-                made.append(step.call(*map(value, step.arguments), **dict(step.options)))
+                torch.addcmul(base, factors[0], slopes[0], out=out)
+                if len(slopes) > 1:
+                    out.addcmul_(factors[1], slopes[1])
             elif step.bias is None:
-                made.append(torch.bmm(of_group(step.weight), made[step.source.step]))
+                torch.bmm(of_group(step.weight), made[step.source.step], out=out)
             else:
-                made.append(torch.baddbmm(of_group(step.bias), of_group(step.weight), made[step.source.step]))
+                source = made[step.source.step]
+                torch.baddbmm(of_group(step.bias), of_group(step.weight), source, out=out)
+            made.append(out)
         return made[-1]
 
     def _with_decay(self, means: np.ndarray, at: Tensor) -> np.ndarray:
@@ -296,11 +334,13 @@ def _loss_of_group(measure: PairMeasure, batch: Batch, padded: int, squeezed: bo
     if _is_cross_entropy(measure.source) and y.dim() == 1 and y.dtype == torch.int64 and not squeezed:
         if bool((y == fields.IGNORED).any()):
             return None
-        targets = F.pad(y, (0, padded - size))
+        targets = F.pad(y, (0, padded - size))[None, None]
 
         def cross_entropy(output: Tensor) -> Tensor:
-            each = F.cross_entropy(output, targets.expand(len(output), -1), reduction="none")
-            return each[:, :size].sum(dim=1, dtype=torch.float64) / size
+            # What F.cross_entropy computes, without its slow way to pick the targets of rows that are columns here.
+            chances = torch.log_softmax(output, dim=1)
+            each = chances.gather(1, targets.expand(len(output), 1, -1))[:, 0, :size]
+            return each.sum(dim=1, dtype=torch.float64) / -size
 
         return cross_entropy
     if _is_mse(measure.source) and y.dim() == (1 if squeezed else 2) and y.is_floating_point():

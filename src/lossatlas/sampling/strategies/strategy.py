@@ -6,7 +6,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from lossatlas.objective import Objective
 from lossatlas.objective.data import Batch, map_tensors
 from lossatlas.objective.replica import ModelReplica, Replica
 from lossatlas.sampling.store import Point
+
+Item = TypeVar("Item")
 
 
 class Runner(Protocol):
@@ -88,16 +90,16 @@ def plain(objective: Objective) -> OneByOne:
     return OneByOne(objective, lambda: lender.replica(), "flat buffer, one node at a time, one thread")
 
 
-class Pool:
-    """Replicas of one making, lent to one job at a time."""
+class Pool(Generic[Item]):
+    """Things of one making, lent to one job at a time."""
 
-    def __init__(self, make: Callable[[], ModelReplica]) -> None:
+    def __init__(self, make: Callable[[], Item]) -> None:
         self._make = make
-        self._idle: list[ModelReplica] = []
+        self._idle: list[Item] = []
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def lend(self) -> Iterator[ModelReplica]:
+    def lend(self) -> Iterator[Item]:
         """One that nobody else uses, kept for the next."""
         with self._lock, torch.inference_mode(False):
             replica = self._idle.pop() if self._idle else self._make()
