@@ -22,14 +22,25 @@ ROOMS: dict[str, set[str]] = {
     "sampling": {"jobs", "objective", "geometry"},
     "curvature": {"jobs", "objective"},
     "features": {"jobs", "objective", "geometry", "curvature"},
-    "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features"},
+    "scene": {"objective", "geometry"},
+    "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scene"},
     "spread": {"objective", "geometry", "landscape"},
     "figures": set(),
-    "widget": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "landscape", "figures"},
+    "widget": {
+        "jobs",
+        "objective",
+        "geometry",
+        "sampling",
+        "curvature",
+        "features",
+        "scene",
+        "landscape",
+        "figures",
+    },
 }
 JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", "traitlets"}
 FORBIDDEN = dict.fromkeys(
-    ("objective", "geometry", "sampling", "curvature", "features", "landscape", "spread"), JUPYTER
+    ("objective", "geometry", "sampling", "curvature", "features", "scene", "landscape", "spread"), JUPYTER
 ) | {
     "figures": {"torch"},
     "widget": {"torch"},

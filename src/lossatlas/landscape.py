@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,46 +32,33 @@ from lossatlas.geometry import (
     level_of,
 )
 from lossatlas.objective import Objective
-from lossatlas.objective.fingerprint import digest
 from lossatlas.sampling import (
     Family,
     Map,
     NodeStore,
     Pass,
     Point,
+    Preview,
     Profile,
     Tile,
     draw,
     nodes_of,
     parts,
+    paying,
+    preview,
+    previews_in_words,
     read_pass,
+    seen,
     spread_of,
 )
+from lossatlas.scene import Scene, scene_of
 
 # The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
 _DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
 _WIDEST = -20
 
-
-@dataclass(frozen=True)
-class Scene:
-    """What a map shows, as plain values: it identifies the map, and is all that a page needs to draw its frame."""
-
-    hash: str
-    title: str
-    axes: tuple[tuple[str, float, str], ...]  # name, length of 1, unit of the length
-    fields: tuple[str, ...]
-    home: Extent
-    levels: tuple[int, int]  # the coarsest and finest z that mean anything
-    dtype: str
-    samples: int
-    turns: tuple[str, str, str]  # what u, v turn towards and the plane moves along
-    directions: tuple[str, ...]  # what they may be mixed from
-    at: Turn
-    notes: tuple[str, ...]
-    mode: str = ""  # of normalisation layers; "" of a plain function
-    points: tuple[tuple[str, float, float], ...] = ()  # what is marked: a name, a, b
-    about: tuple[str, ...] = ()  # each axis in words: its recipe, its length, its angle to the other
+# Nodes per side of a tile on a sample of the data: never a dense grid.
+_PREVIEW_NODES = 5
 
 
 class Landscape:
@@ -126,7 +113,10 @@ class Landscape:
     def scene(self) -> Scene:
         """What this landscape shows, as plain values."""
         if self._scene is None:
-            self._scene = self._describe()
+            self._scene = scene_of(
+                self.objective, self.slice, self._turn, home=self.home, levels=self.levels, title=self._title,
+                directions=self._names,
+            )  # fmt: skip
         names = self._names
         if names != self._scene.directions:  # one was added since
             self._scene = replace(self._scene, directions=names)
@@ -240,18 +230,33 @@ class Landscape:
     ) -> Tile:
         """One tile, on all data: pass after pass until its stated error is within the tolerance, by default every node.
 
-        quality: 0, 1 or 2; tolerance: a share of the field's range over the tile, 0 for exact. Raises ValueError for
-        a tile finer than the dtype can tell apart, EvaluationError when the model raises.
+        quality: 2, or 0 and 1 for a preview of 5 × 5 nodes on 512 and 2048 samples with their standard errors; where
+        there is no such sample (`report` says why) the tile rests on all data. tolerance: a share of the field's range
+        over the tile, 0 for exact. Raises ValueError for a tile finer than the dtype can tell apart, EvaluationError
+        when the model raises.
         """
         column = self._column(field)
         self.plane  # noqa: B018 - says in words that a line has no tiles
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
         self.check_address(address)
-        jobs.call(self._refine(address, column, check_tolerance(tolerance)))
-        found = read_pass(self._store, address, column, self._rounding)
+        allowed = check_tolerance(tolerance)
+        return jobs.call(self._tile(address, quality, allowed, column))
+
+    def _tile(
+        self, address: TileAddress, quality: int, tolerance: float, column: int
+    ) -> Generator[None, None, Tile]:
+        yield
+        field = self.objective.fields[column]
+        sketch = preview(self._evaluator, quality, self._rounding) if quality < 2 else ""
+        if isinstance(sketch, Preview):
+            yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES))
+            found, store = sketch.known(address, column), sketch.store
+        else:
+            yield from self._refine(address, column, tolerance)
+            found, store = read_pass(self._store, address, column, self._rounding), self._store
         assert found is not None
-        return found.tile(field, self._store, column)
+        return found.tile(field, store, column)
 
     def map(
         self,
@@ -371,7 +376,8 @@ class Landscape:
     def report(self) -> str:
         """How nodes are evaluated: what was compared when the objective was first looked at, what was chosen and why."""
         threads = f"threads: {jobs.worker.threads}, one node or group of nodes each, one intra-op thread each"
-        return "\n".join([*self._evaluator.choice.report, threads, *self.objective.notes])
+        lines = [*self._evaluator.choice.report, threads, previews_in_words(self.objective)]
+        return "\n".join([*lines, *self.objective.notes])
 
     def check_address(self, address: TileAddress) -> None:
         """Raise TypeError or ValueError when an address is no tile of this landscape."""
@@ -415,6 +421,15 @@ class Landscape:
         """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
         return read_pass(self._store, address, self._column(field), self._rounding, line=self.on_line)
 
+    def previews(self) -> Generator[None, None, tuple[Preview, ...]]:
+        """The samples that are worth looking at while all data take long, the smallest first, as a job."""
+        return paying(self._evaluator, self._rounding)
+
+    def seen(self, address: TileAddress, field: str = "loss") -> Pass | None:
+        """What is known of a tile on all data, or else on a sample of them. Evaluates nothing."""
+        found = self.known(address, field)
+        return found or seen(self._evaluator, address, self._column(field))
+
     def at(self, a: float, b: float) -> Generator[None, None, dict[str, float]]:
         """All fields at a point, exact, as a job."""
         yield from self._evaluator.evaluate([(a, b)])
@@ -436,44 +451,10 @@ class Landscape:
             known = ", ".join(map(repr, self.objective.fields))
             raise ValueError(f"There is no field {field!r} here. This objective has {known}.") from None
 
-    def _describe(self) -> Scene:
-        plane, objective = self.slice, self.objective
-        norm = float(objective.theta.norm())
-        lengths = [float(direction.norm()) / (norm or 1.0) for direction in plane.directions]
-        unit = "‖θ‖" if norm else "units of θ"
-        axes = tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True))
-        scene_hash = digest([objective.hash, plane.hash, list(self.home)])
-        return Scene(
-            hash=scene_hash,
-            title=self._title or objective.title,
-            axes=axes,
-            fields=objective.fields,
-            home=self.home,
-            levels=self.levels,
-            dtype=str(objective.dtype).removeprefix("torch."),
-            samples=objective.samples,
-            turns=("", "", "") if self.on_line else self._turn.towards,
-            directions=self._names,
-            at=self._turn,
-            notes=objective.notes,
-            mode=objective.mode,
-            points=plane.points,
-            about=_words_of(plane, lengths, unit),
-        )
-
     def __repr__(self) -> str:
         return (
             f"Landscape({self.scene.title}, recipe {self.scene.hash[:7]}, {self.evaluated} nodes evaluated)"
         )
-
-
-def _words_of(plane: Plane | Line, lengths: Sequence[float], unit: str) -> tuple[str, ...]:
-    """What each direction is, how far 1 along it leads, and how far it is from a right angle."""
-    angle = f"; {plane.angle:.1f}° between u and v" if isinstance(plane, Plane) else ""
-    return tuple(
-        f"{name}: {about}; 1 is {length:.3g} {unit}".rstrip() + angle
-        for name, about, length in zip("uv", plane.about, lengths, strict=False)
-    )
 
 
 def _home(plane: Plane | Line, extent: Sequence[float] | None) -> Extent:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lossatlas.geometry import TileAddress, Turn
-from lossatlas.landscape import Scene
 from lossatlas.sampling import Pass
+from lossatlas.scene import Scene
 from lossatlas.widget import protocol
 from lossatlas.widget.protocol import BadRequest, Bases, Caption, Command, Hello, Probe, View, Want
 

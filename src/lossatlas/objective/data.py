@@ -37,6 +37,16 @@ class Batch:
 
         return Batch(map_tensors(cut, self.x), map_tensors(cut, self.y), stop - start)
 
+    def take(self, rows: Tensor) -> Batch:
+        """The samples of these places."""
+
+        def pick(tensor: Tensor) -> Tensor:
+            if not tensor.dim() or tensor.shape[0] != self.size:
+                return tensor
+            return tensor.index_select(0, rows.to(tensor.device))
+
+        return Batch(map_tensors(pick, self.x), map_tensors(pick, self.y), len(rows))
+
     def chunks(self, rows: int) -> list[Batch]:
         """The batch in pieces of at most `rows` samples, all of one size or one more."""
         # Evenly, so that no single sample is left over: `output.squeeze()` would lose its first dimension.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from lossatlas.objective.anybatch import fresh
@@ -66,12 +65,6 @@ class PairMeasure:
         """The loss and the metrics of an output."""
         loss = self.loss(output, batch)
         return None, [loss, *(other(output, batch.y) for other in self.others)]
-
-    def per_sample(self, output: Any, batch: Batch) -> Tensor:
-        """The loss of each sample, (n,) float64, of a separable loss: the model has run once for all of them."""
-        whole = Batch(output, batch.y, batch.size)
-        rows = (whole.rows(index, index + 1) for index in range(batch.size))
-        return torch.tensor([number(self.loss(row.x, row)) for row in rows], dtype=torch.float64)
 
 
 @dataclass(frozen=True)

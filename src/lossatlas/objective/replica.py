@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lossatlas.objective import estimated
 from lossatlas.objective.data import Batch
-from lossatlas.objective.measure import Measure, PairMeasure, number
+from lossatlas.objective.measure import Measure, number
 from lossatlas.objective.modes import forget, prepare_batch, running, use_estimates
 from lossatlas.objective.own import deep_copy
 from lossatlas.objective.parameters import ParameterSpace
@@ -181,15 +181,10 @@ class ModelReplica:
             weight, fields = self.measure.read(self.measure.run(self.module, chunk), chunk)
             return weight, [number(field) for field in fields]
 
-    def per_sample(self, chunk: Batch) -> Tensor | None:
-        """The loss of each sample of a chunk at the θ in `buffer`, (n,) float64; None of a step, which knows means only.
-
-        For standard errors; of a separable loss alone, whose samples may be told apart.
-        """
-        if not isinstance(self.measure, PairMeasure):
-            return None
+    def output(self, chunk: Batch, read: Callable[[Any], Tensor]) -> Tensor:
+        """What `read` makes of the model's output for a chunk, at the θ in `buffer`."""
         with self.looking_at(chunk), self._autograd():
-            return self.measure.per_sample(self.measure.run(self.module, chunk), chunk)
+            return read(self.measure.run(self.module, chunk))
 
     def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient of the weighted mean loss at theta, (P,), summed over chunks in float64."""

@@ -2,6 +2,8 @@
 
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.family import Family
+from lossatlas.sampling.preview import Preview, paying, preview, seen
+from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.sheet import Map, draw, spread_of
 from lossatlas.sampling.store import NodeStore, Point, grid_points
@@ -14,12 +16,17 @@ __all__ = [
     "NodeStore",
     "Pass",
     "Point",
+    "Preview",
     "Profile",
     "Tile",
     "draw",
     "grid_points",
     "nodes_of",
     "parts",
+    "paying",
+    "preview",
+    "previews_in_words",
     "read_pass",
+    "seen",
     "spread_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,12 @@ class StatedError:
     def within(self, allowed: float) -> bool:
         """Whether it is at most `allowed`, or refining would only resolve rounding."""
         return self.value is not None and (self.noise or self.value <= allowed)
+
+    def plus(self, more: float) -> StatedError:
+        """With what values may be off by for another reason; infinite more leaves it unknown."""
+        if not more or self.value is None:
+            return self
+        return StatedError(self.value + more, False) if math.isfinite(more) else UNKNOWN
 
 
 UNKNOWN = StatedError(None, False)

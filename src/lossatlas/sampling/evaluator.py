@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
+from typing import Any
 
 from lossatlas import jobs
 from lossatlas.geometry import Line, Plane
@@ -14,11 +15,15 @@ from lossatlas.sampling.strategies import Choice, Runner, choice_for
 
 
 class Evaluator:
-    """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share."""
+    """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share or by `runner`."""
 
-    def __init__(self, objective: Objective, plane: Plane | Line, store: NodeStore) -> None:
+    def __init__(
+        self, objective: Objective, plane: Plane | Line, store: NodeStore, runner: Runner | None = None
+    ) -> None:
         self.objective, self.plane, self.store = objective, plane, store
-        self._runner: Runner | None = None
+        self._runner = runner
+        #: What others make of this plane, kept as long as it.
+        self.kept: dict[Any, Any] = {}
 
     @property
     def choice(self) -> Choice:

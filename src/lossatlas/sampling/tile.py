@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +30,18 @@ class Pass:
     values: np.ndarray  # (n, n) float64, row 0 at the lowest b; (1, n) of a line
     centres: np.ndarray | None  # (n − 1, n − 1) float64
     rounding: float  # ε of the dtype that they were evaluated in
+    quality: int = 2  # 2: every value rests on all data; below, on a sample of them
+    se_level: float = (
+        0.0  # standard error of the level that the whole plane shares, in units of the field; inf: unknown
+    )
+    se_shape: float = 0.0  # the largest of its nodes' standard errors beside the level
 
     @functools.cached_property
     def error(self) -> StatedError:
         """The stated maximum error of the function that is drawn through them."""
-        return self._judge(self.values, self.centres, floor_of(self.values, self.rounding))
+        return self._judge(self.values, self.centres, floor_of(self.values, self.rounding)).plus(
+            self._sampling
+        )
 
     @functools.cached_property
     def error_of_log(self) -> StatedError:
@@ -42,7 +50,13 @@ class Pass:
         if not all(np.all(part > 0) for part in known):
             return UNKNOWN
         floor = floor_of(self.values, self.rounding) / float(self.values.min())
-        return self._judge(np.log(self.values), None if self.centres is None else np.log(self.centres), floor)
+        logs = np.log(self.values), None if self.centres is None else np.log(self.centres)
+        return self._judge(*logs, floor).plus(self._sampling / float(self.values.min()))
+
+    @property
+    def _sampling(self) -> float:
+        """What its values may be off by, since they rest on a sample."""
+        return 2.0 * (self.se_level + self.se_shape)
 
     def _judge(self, values: np.ndarray, centres: np.ndarray | None, floor: float) -> StatedError:
         if centres is not None:
@@ -61,13 +75,14 @@ class Pass:
 
     @property
     def rank(self) -> int:
-        """How much is known: grows from pass to pass."""
-        return 2 * PASSES.index(self.nodes) + (self.centres is not None)
+        """How much is known: grows from pass to pass, and is below 0 of a preview."""
+        coarse = 2 * PASSES.index(self.nodes) + (self.centres is not None)
+        return coarse + 2 * len(PASSES) * (self.quality - 2)
 
     @property
     def complete(self) -> bool:
         """Whether every node of the tile is evaluated."""
-        return self.nodes == CELLS + 1
+        return self.nodes == CELLS + 1 and self.quality == 2
 
     def filled(self) -> np.ndarray:
         """(33, 33), or (1, 33): the evaluated nodes and, between them, the spline through them."""
@@ -83,8 +98,9 @@ class Pass:
         side = (CELLS + 1, CELLS + 1)
         error = math.inf if self.error.value is None else self.error.value
         return Tile(
-            self.address, field, values.reshape(side), evaluated.reshape(side), self.nodes, 2, 0.0, 0.0, error
-        )
+            self.address, field, values.reshape(side), evaluated.reshape(side), self.nodes, self.quality, self.se_level,
+            self.se_shape, error,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +112,11 @@ class Tile:
     values: np.ndarray  # (33, 33) float64
     evaluated: np.ndarray  # (33, 33) bool; the other entries are interpolated
     nodes: int  # evaluated nodes per side
-    quality: int  # 2: every value rests on the whole data set
-    se_level: float  # standard error of the level, in units of the field; 0 at quality 2
-    se_shape: float  # standard error of the shape, in units of the field; 0 at quality 2
+    quality: int  # 2: every value rests on the whole data set; 0 and 1: on a sample
+    se_level: float  # standard error of the level, the same all over the plane; in units of the field, 0 at quality 2
+    se_shape: (
+        float  # largest standard error of a value beside the level's; in units of the field, 0 at quality 2
+    )
     error: float  # stated maximum error of the function drawn through the nodes, in units of the field
 
 
@@ -109,9 +127,19 @@ def nodes_of(address: TileAddress, nodes: int, *, line: bool = False) -> list[Po
 
 
 def read_pass(
-    store: NodeStore, address: TileAddress, field: int, rounding: float, *, line: bool = False
+    store: NodeStore,
+    address: TileAddress,
+    field: int,
+    rounding: float,
+    *,
+    line: bool = False,
+    quality: int = 2,
+    errors: Callable[[list[Point]], tuple[float, float]] = lambda points: (0.0, 0.0),
 ) -> Pass | None:
-    """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two."""
+    """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two.
+
+    errors: the standard errors of level and shape of these nodes.
+    """
     points: list[Point] = []
     nodes = 0
     for more in PASSES:  # from the coarsest: a tile of which little is known costs little
@@ -127,7 +155,7 @@ def read_pass(
         middle = grid_points(*address.centres(nodes))
         if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
-    return Pass(address, values, centres, rounding)
+    return Pass(address, values, centres, rounding, quality, *errors(points))
 
 
 def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list[tuple[int, list[Point]]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lossatlas.geometry import Extent, TileAddress
 from lossatlas.landscape import Landscape
-from lossatlas.sampling import Pass, Point
+from lossatlas.sampling import Pass, Point, Preview
 from lossatlas.widget.picture import LOG_FROM
 from lossatlas.widget.protocol import Tolerance, Want
 
@@ -43,6 +43,7 @@ class Agenda:
     """What all pages together want of one landscape, as pieces of work in order."""
 
     landscape: Landscape
+    previews: tuple[Preview, ...] | None = None  # None until they are known
     wants: dict[str, tuple[Want, float]] = field(default_factory=dict)
     _tasks: dict[TileAddress, _Task] = field(default_factory=dict)
     _wanted: frozenset[TileAddress] = frozenset()
@@ -78,7 +79,7 @@ class Agenda:
 
     def move(self, landscape: Landscape) -> None:
         """Go over to another landscape; what the pages wanted of the old one is not evaluated there."""
-        self.landscape = landscape
+        self.landscape, self.previews = landscape, None
         self._tasks.clear()
         self._failed.clear()
         self._passes.clear()
@@ -91,6 +92,20 @@ class Agenda:
             return None
         address, task = min(self._tasks.items(), key=lambda item: item[1].urgency)
         return address, task.pieces[0][1]
+
+    def next_preview(self) -> tuple[TileAddress, Preview] | None:
+        """What comes before that: of all in view that nothing is known of a first pass on few samples, then on more."""
+        if not self.previews:
+            return None
+        blank = [
+            address
+            for address, task in sorted(self._tasks.items(), key=lambda item: item[1].order)
+            if task.in_view and task.pieces[0][0] == 0 and self.landscape.known(address) is None
+        ]
+        pairs = ((address, preview) for preview in self.previews for address in blank)
+        return next(
+            ((address, preview) for address, preview in pairs if preview.known(address, 0) is None), None
+        )
 
     def done(self, address: TileAddress) -> None:
         """Nodes of a tile have been evaluated: take what is known now off the agenda.

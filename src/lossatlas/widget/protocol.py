@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lossatlas.geometry import CELLS, TileAddress
-from lossatlas.landscape import Scene
 from lossatlas.sampling import Pass
+from lossatlas.scene import Scene
 
 VERSION = 1
 
@@ -314,12 +314,13 @@ def tiles(
         finite = values[np.isfinite(values)]
         heads.append(
             {
-                "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": 2,
+                "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": item.quality,
                 "nodes": item.nodes, "centres": item.centres is not None, "error": finite_or_none(item.error.value),
                 "error_of_log": finite_or_none(item.error_of_log.value),
                 "min": float(finite.min()) if len(finite) else None,
                 "max": float(finite.max()) if len(finite) else None,
-                "bad": len(values) - len(finite), "se_level": 0.0, "se_shape": 0.0, "noise": item.error.noise,
+                "bad": len(values) - len(finite), "se_level": finite_or_none(item.se_level),
+                "se_shape": finite_or_none(item.se_shape), "noise": item.error.noise,
                 "base": base, "off": offset, **({"rows": 1} if len(item.values) == 1 else {}),
             }
         )  # fmt: skip

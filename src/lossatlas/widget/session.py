@@ -252,9 +252,13 @@ class Session:
                 self._watch(landscape)  # a renewed one has others
                 view = self._in_view(landscape)
                 # Somebody may have moved on meanwhile: what they look at when the plane is shown is what they wait for.
-                while unknown := [address for address in view if landscape.known(address) is None]:
+                previews = yield from landscape.previews()
+                while unknown := [address for address in view if landscape.seen(address) is None]:
                     for address in unknown:
-                        yield from landscape.work(landscape.missing(address)[0][1])
+                        if previews:
+                            yield from previews[0].first_pass(address)
+                        else:
+                            yield from landscape.work(landscape.missing(address)[0][1])
                     view = self._in_view(landscape)
             except Exception as error:  # the sliders must go on moving the plane
                 self._post(protocol.error(_code(error), str(error)))
@@ -277,6 +281,7 @@ class Session:
     def _tiles(self) -> Generator[None, None, None]:
         """Evaluate what is wanted, piece by piece, until nothing is."""
         while True:
+            yield from self._find_previews()
             with self._lock:
                 epoch, landscape = self.epoch, self.landscape
                 piece = None if self.paused or self.closed else self._agenda.next()
@@ -284,8 +289,12 @@ class Session:
                     self._jobs.pop(jobs.TILES, None)
                     self._wake()
                     return
+                ahead = self._agenda.next_preview()
             address, points = piece
-            work = landscape.work(points)
+            work: Generator[None, None, object] = landscape.work(points)
+            if ahead is not None:
+                address, preview = ahead
+                work = preview.first_pass(address)
             whole = False
             try:
                 for _ in work:
@@ -307,12 +316,25 @@ class Session:
             self._wake()
             yield
 
+    def _find_previews(self) -> Generator[None, None, None]:
+        """Let the agenda know, once a scene, which samples are worth a look before all data are."""
+        if self._agenda.previews is None and not self.closed:
+            landscape = self.landscape
+            try:
+                found = yield from landscape.previews()
+            except Exception as error:  # raised again, and told, by the nodes on all data
+                _log.info("There are no previews: %s", error)
+                found = ()
+            with self._lock:
+                if self.landscape is landscape:
+                    self._agenda.previews = found
+
     def _announce(self, address: TileAddress, *, again: bool = True) -> None:
         """Queue what is known of a tile for sending; not `again`: unless some of it was."""
         for field in self._agenda.fields:
             index = self.landscape.scene.fields.index(field)
             if again or not self._outbox.has(address, index):
-                known = self.landscape.known(address, field)
+                known = self.landscape.seen(address, field)
                 if known is not None:
                     self._outbox.put(known, index)
 
