@@ -46,7 +46,8 @@ export function sourceHash() {
   return hash.digest("hex");
 }
 
-const banner = () => `/* lossatlas front end, source sha256: ${sourceHash()} */`;
+// Sixteen digits tell one source from another, and the rest would be the least compressible words of the bundle.
+const banner = () => `/* lossatlas front end, source sha256: ${sourceHash().slice(0, 16)} */`;
 
 /** @returns {string | null} why the built files cannot be used, or null when they can */
 function staleness() {
@@ -61,10 +62,14 @@ function staleness() {
 const shaders = {
   name: "shaders",
   setup(build) {
-    build.onLoad({filter: /render[/\\]program\.js$/}, ({path}) => {
+    // Uniforms are known by name on both sides: uBackground is uA in either.
+    const program = readFileSync(join(here, "src", "render", "program.js"), "utf8");
+    const uniforms = [...new Set(program.match(/\bu[A-Z][A-Za-z]*\b/g))].sort();
+    const shorter = (/** @type {string} */ name) => `u${"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[uniforms.indexOf(name)]}`;
+    build.onLoad({filter: /render[/\\](program|gl)\.js$/}, ({path}) => {
       const source = readFileSync(path, "utf8");
       const contents = source.replace(/(#version 300 es\n)([^`]*)/g, (_, head, body) => head + shortGlsl(body));
-      return {contents, loader: "js"};
+      return {contents: contents.replace(/\bu[A-Z][A-Za-z]*\b/g, shorter), loader: "js"};
     });
   },
 };

@@ -25,8 +25,11 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{
  *   z: number, x: number, y: number, f: number, q: number, nodes: number, error: number | null, error_of_log: number | null,
  *   min: number | null, max: number | null, bad: number, noise: boolean, base: number,
- *   values: Float32Array, centres: Float32Array | null
- * }} TileData  values: nodes² differences from base, row 0 at the lowest b; centres: (nodes − 1)² or null
+ *   values: Float32Array, centres: Float32Array | null, sample: Sample | null
+ * }} TileData  values: nodes² differences from base, row 0 at the lowest b; centres: (nodes − 1)² or null; sample: null
+ *   where values rest on all data
+ * @typedef {{size: number, level: number, shape: number}} Sample  how many samples the values of a preview rest on, and their
+ *   standard errors, infinite where they are not known
  *
  * @typedef {{k: "ready", client: string | null, boot: string, epoch: number, scene: Scene | null}} Ready
  * @typedef {{k: "scene", epoch: number, scene: Scene}} SceneMessage
@@ -95,6 +98,13 @@ function repeated(row) {
   return values;
 }
 
+/** @param {any} head @returns {Sample} */
+const sampleOf = ({samples, se_level, se_shape}) => ({
+  size: samples,
+  level: se_level ?? Number.POSITIVE_INFINITY,
+  shape: se_shape ?? Number.POSITIVE_INFINITY,
+});
+
 /** @param {any} head @param {DataView | undefined} buffer @returns {TileData | null} null when it cannot be true */
 function tileOf(head, buffer) {
   const {z, x, y, f, nodes, off, base} = head;
@@ -120,6 +130,7 @@ function tileOf(head, buffer) {
     base,
     values: row ? repeated(floats(buffer, off, count)) : floats(buffer, off, count),
     centres: inner > 0 ? floats(buffer, off + count, inner) : null,
+    sample: isNumber(head.samples) ? sampleOf(head) : null,
   };
 }
 

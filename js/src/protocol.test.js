@@ -54,9 +54,13 @@ test.each(names.filter((n) => fixture(n).direction === "to_page"))("the page und
     y: tile.y,
     values: rows(tile.values, tile.nodes, tile.base),
     ...(tile.centres && {centres: rows(tile.centres, tile.nodes - 1, tile.base)}),
+    ...(tile.sample && {sample: {...tile.sample, level: finiteOrWord(tile.sample.level)}}),
   }));
   expect({tiles}).toEqual(parsed.decoded);
 });
+
+/** JSON has no infinity. @param {number} value */
+const finiteOrWord = (value) => (value === Number.POSITIVE_INFINITY ? "inf" : value);
 
 test("a message of another version or of an unknown kind is passed over, not an error", () => {
   expect(decode({v: 2, k: "ready"})).toBeNull();

@@ -33,6 +33,7 @@ function tileOf({z, x, y}, nodes, f, more = {}) {
       base,
       values,
       centres: null,
+      sample: null,
     },
     ...more,
   };

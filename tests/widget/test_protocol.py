@@ -167,6 +167,20 @@ def test_tiles_of_a_line_are_what_the_page_reads():
     assert [base64.b64encode(buffer).decode() for buffer in buffers] == wanted["buffers"]
 
 
+def test_tiles_of_a_preview_say_what_they_rest_on_and_what_is_unknown_is_null():
+    wanted = fixture("tiles_of_a_preview")
+    values = np.array([[1.5, 1.25, 1.5], [1.0, 0.5, 1.0], [1.5, 1.25, 1.75]])
+    passes = [
+        (0, Pass(TileAddress(0, 0, 0), values, None, 2.0**-24, 0, 0.0625, 0.25)),
+        (0, Pass(TileAddress(0, -1, 0), values, None, 2.0**-24, 1, float("inf"), 0.125)),
+    ]
+    message, buffers = protocol.tiles(3, 15, passes, Bases())
+    assert message == wanted["head"]
+    assert [tile["q"] for tile in message["head"]] == [0, 1]
+    assert message["head"][1]["se_level"] is None
+    assert [base64.b64encode(buffer).decode() for buffer in buffers] == wanted["buffers"]
+
+
 def test_a_probe_is_answered_as_the_page_reads_it():
     request = Probe("c1f09", 5, 3, (0.1, 0.2))
     assert protocol.probed(request, {"loss": 1.274}, 1797)[0] == head("probed")

@@ -47,6 +47,7 @@ export function tileOf(f, {z, x, y}, n) {
     base,
     values,
     centres: null,
+    sample: null,
   };
 }
 

@@ -16,6 +16,7 @@ import {PALETTE, watchTheme} from "./theme.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../session.js").Change} Change */
+/** @typedef {import("../protocol.js").Sample} Sample */
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
 const ROOM = {left: 72, top: 14, right: 86, bottom: 50};
@@ -349,14 +350,16 @@ export class ExplorerView {
       counts.evaluated += Math.round((cells + column) * (onLine ? 1 : cells + row) + centres);
       counts.bad += share === 1 ? data.bad : 0;
       counts.noise ||= data.noise && !isComplete(data);
+      // The worse of two says enough of both.
+      if (data.sample && !(data.sample.shape < (counts.sample?.shape ?? 0))) counts.sample = data.sample;
       counts.error = Math.max(counts.error, errorOf(data, scale) ?? Number.POSITIVE_INFINITY);
     }
     return counts;
   }
 
-  /** @returns {{evaluated: number, total: number, bad: number, noise: boolean, error: number}} */
+  /** @returns {{evaluated: number, total: number, bad: number, noise: boolean, error: number, sample: Sample | null}} */
   #none() {
-    return {evaluated: 0, total: 0, bad: 0, noise: false, error: 0};
+    return {evaluated: 0, total: 0, bad: 0, noise: false, error: 0, sample: null};
   }
 
   /** The words of the card: cheap, and only what differs is touched. */
@@ -381,6 +384,7 @@ export class ExplorerView {
       finished: this.#complete(),
       scale: session.scale,
       dtype: scene?.dtype ?? "",
+      samples: scene?.samples ?? null,
       hash,
       mode: scene?.mode ?? "",
       notes: scene?.notes ?? [],

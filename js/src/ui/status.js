@@ -4,6 +4,7 @@ import {counted, h, say, significant} from "./dom.js";
 
 /** @typedef {import("../source/comm.js").State} State */
 /** @typedef {import("../protocol.js").Status} Status */
+/** @typedef {import("../protocol.js").Sample} Sample */
 
 /**
  * What the line is like, and what to do about it. @param {State} state @param {number} pending @param {Status | null} status
@@ -29,6 +30,17 @@ export function stateWords(state, pending, status, closed) {
 /** How normalisation layers are measured, in two words. @type {Record<string, string>} */
 const MODES = {eval: "eval mode", batch_stats: "batch statistics", reestimated: "re-estimated statistics"};
 
+/**
+ * What a preview rests on, and what it may be off by: two standard errors of the level that all its values share, and of its
+ * shape. @param {Sample} sample @param {number | null} samples of all data
+ */
+export function previewWords({size, level, shape}, samples) {
+  const of = samples === null ? "" : ` of ${counted(samples)}`;
+  const within = (/** @type {number} */ error) => `± ${significant(2 * error, 2)}`;
+  const errors = level + shape < 1 / 0 ? `level ${within(level)}, shape ${within(shape)}` : "error unknown";
+  return `a preview on ${size}${of} samples, ${errors}`;
+}
+
 export class StatusLine {
   #dot = h("span", {class: "la-dot"});
   #state = h("span", {class: "la-state", role: "status"});
@@ -52,8 +64,8 @@ export class StatusLine {
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
    *   hash: string | null, mode: string, notes: readonly string[], closed: boolean, noise: boolean, error: number,
-   *   finished: boolean, scale: string, dtype: string}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
-   *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for
+   *   finished: boolean, scale: string, dtype: string, samples: number | null, sample: Sample | null}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
+   *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for; sample: what a preview rests on
    */
   draw({
     state,
@@ -71,6 +83,8 @@ export class StatusLine {
     finished,
     scale,
     dtype,
+    samples,
+    sample,
   }) {
     say(this.#state, stateWords(state, pending, status, closed));
     this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
@@ -82,7 +96,11 @@ export class StatusLine {
     two(
       this.#nodes,
       total > 0 ? counted(evaluated) : "",
-      all ? "nodes, every one evaluated" : `of ${counted(total)} nodes${rest}${floor}`,
+      sample !== null
+        ? `nodes: ${previewWords(sample, samples)}`
+        : all
+          ? "nodes, every one evaluated"
+          : `of ${counted(total)} nodes${rest}${floor}`,
     );
     const working = state === "live" && status !== null && status.queue > 0;
     two(this.#rate, working && status.rate ? counted(status.rate) : "", "nodes/s");

@@ -15,6 +15,7 @@ import numpy as np
 
 from lossatlas.geometry import CELLS, TileAddress
 from lossatlas.sampling import Pass
+from lossatlas.objective.subset import SIZES
 from lossatlas.scene import Scene
 
 VERSION = 1
@@ -322,6 +323,7 @@ def tiles(
                 "bad": len(values) - len(finite), "se_level": finite_or_none(item.se_level),
                 "se_shape": finite_or_none(item.se_shape), "noise": item.error.noise,
                 "base": base, "off": offset, **({"rows": 1} if len(item.values) == 1 else {}),
+                **({"samples": SIZES[item.quality]} if item.quality < len(SIZES) else {}),
             }
         )  # fmt: skip
         chunks.append((values - base).astype("<f4"))
