@@ -45,7 +45,7 @@ from lossatlas.sampling import (
     nodes_of,
     parts,
     paying,
-    preview,
+    preview_of,
     previews_in_words,
     read_pass,
     seen,
@@ -248,7 +248,7 @@ class Landscape:
     ) -> Generator[None, None, Tile]:
         yield
         field = self.objective.fields[column]
-        sketch = preview(self._evaluator, quality, self._rounding) if quality < 2 else ""
+        sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 else ""
         if isinstance(sketch, Preview):
             yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES))
             found, store = sketch.known(address, column), sketch.store

@@ -450,3 +450,72 @@ def test_every_message_has_the_version_and_finite_numbers(page, opened):
         json.dumps(head, allow_nan=False)
         assert head["v"] == 1
         assert "id" not in head  # ipykernel 7.4 keeps every string under this key
+
+
+@pytest.fixture
+def long_data(monkeypatch):
+    """A landscape whose first picture on all data counts as long."""
+    monkeypatch.setattr("lossatlas.sampling.preview._WAITED", (0.0, 0.0))
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(9000, 6, generator=generator), torch.randint(0, 3, (9000,), generator=generator)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
+    return la.Landscape(objective, la.Plane.random(objective))
+
+
+def qualities(page, epoch=1):
+    """The quality of each tile that came, in order, by tile."""
+    found = {}
+    for head in page.heads("tiles"):
+        if head["epoch"] == epoch:
+            for tile in head["head"]:
+                found.setdefault((tile["z"], tile["x"], tile["y"]), []).append(tile["q"])
+    return found
+
+
+def test_where_all_data_take_long_a_view_comes_on_few_samples_first(page, opened, long_data):
+    session = opened(long_data)
+    session.handle(page.hello())
+    session.handle(page.want(HOME))
+    complete(page, HOME)
+    for seen in qualities(page).values():
+        assert seen == sorted(seen)
+        assert seen[-1] == 2
+    previews = [tile for head in page.heads("tiles") for tile in head["head"] if tile["q"] < 2]
+    assert previews
+    assert all(tile["nodes"] == 3 and tile["samples"] == (512, 2048)[tile["q"]] for tile in previews)
+    assert all(tile["se_level"] > 0 and tile["se_shape"] > 0 for tile in previews)
+
+
+def test_a_turned_plane_is_shown_on_few_samples_and_then_on_all(page, opened, long_data):
+    session = opened(long_data)
+    session.handle(page.hello())
+    session.turn(Turn(turn_u=30))
+    page.wait_for(lambda: set(HOME) <= set(qualities(page, 2)), "the turned plane")
+    assert all(seen[0] == 0 for seen in qualities(page, 2).values())
+    session.handle(page.want(HOME, epoch=2))
+    complete(page, HOME, 2)
+    assert all(seen[-1] == 2 for seen in qualities(page, 2).values())
+
+
+def test_a_model_that_raises_on_a_sample_is_told_of_by_the_nodes_on_all_data(page, opened, monkeypatch):
+    monkeypatch.setattr("lossatlas.sampling.preview._WAITED", (0.0, 0.0))
+
+    class Once(nn.Linear):
+        failing = False
+
+        def forward(self, x):
+            if Once.failing:
+                raise RuntimeError("out of breath")
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Once(6, 3))
+    data = torch.randn(9000, 6), torch.randint(0, 3, (9000,))
+    objective = la.Objective(model, nn.functional.cross_entropy, data)
+    Once.failing = True
+    session = opened(la.Landscape(objective, la.Plane.random(objective)))
+    session.handle(page.want(HOME))
+    page.wait_for(lambda: page.heads("error"), "an error")
+    assert "out of breath" in page.heads("error")[0]["text"]

@@ -2,7 +2,7 @@
 
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.family import Family
-from lossatlas.sampling.preview import Preview, paying, preview, seen
+from lossatlas.sampling.preview import Preview, paying, preview_of, seen
 from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.sheet import Map, draw, spread_of
@@ -24,7 +24,7 @@ __all__ = [
     "nodes_of",
     "parts",
     "paying",
-    "preview",
+    "preview_of",
     "previews_in_words",
     "read_pass",
     "seen",

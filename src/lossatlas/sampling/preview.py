@@ -75,7 +75,7 @@ class Preview:
         return reference.seconds / self._share * nodes > _WAITED[self.quality]
 
 
-def preview(evaluator: Evaluator, quality: int, rounding: float) -> Preview | str:
+def preview_of(evaluator: Evaluator, quality: int, rounding: float) -> Preview | str:
     """The preview of a plane or line, or why there is none, as the end of a sentence. Made once."""
     kept: dict[Any, Any] = evaluator.kept
     with _lock:
@@ -101,7 +101,7 @@ def paying(evaluator: Evaluator, rounding: float) -> Generator[None, None, tuple
         for quality in QUALITIES:
             if SIZES[quality] > _SHARE * evaluator.objective.samples:
                 break
-            one = preview(evaluator, quality, rounding)
+            one = preview_of(evaluator, quality, rounding)
             if isinstance(one, str) or not (yield from one.pays()):
                 break
             found.append(one)

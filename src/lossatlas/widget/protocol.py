@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lossatlas.geometry import CELLS, TileAddress
-from lossatlas.sampling import Pass
 from lossatlas.objective.subset import SIZES
+from lossatlas.sampling import Pass
 from lossatlas.scene import Scene
 
 VERSION = 1
