@@ -13,12 +13,12 @@ import torch
 
 from lossatlas.geometry import Slice
 from lossatlas.objective import Objective
-from lossatlas.objective.data import Batch, tensors_of
+from lossatlas.objective.data import Batch, merge, tensors_of
 from lossatlas.objective.replica import ModelReplica
 from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.stack import Stack
-from lossatlas.sampling.strategies.strategy import Strategy, plain, rearranged
+from lossatlas.sampling.strategies.strategy import Runner, Strategy, plain, rearranged
 
 # Samples that candidates are timed on.
 _SAMPLES = 2048
@@ -81,35 +81,63 @@ def _compare(objective: Objective, plane: Slice) -> tuple[str, tuple[str, ...]]:
     reason = _kept_plain(objective)
     if reason:
         return _PLAIN, (f"{_PLAIN}: the only one, since {reason}",)
-    sample = _sample(objective)
-    trials: list[tuple[str, Strategy]] = []
-    report = []
-    for candidate in _candidates(objective):
+    trial = _Trial(objective, plane, _sample(objective))
+    candidates = _candidates(objective)
+    folded = {item.base: item for item in candidates if item.base is not None}
+    made = [item for item in candidates if item.base is None and trial.make(item)]
+    if not made and not trial.make(folded[_PLAIN]):  # nothing to compare with, so nothing is run
+        return _PLAIN, (*trial.report, f"{_PLAIN}: the only one")
+    if trial.time_plain():
+        for item in made:
+            trial.time(item)
+        last = folded.get(trial.best)  # what has won, once more with less to do
+        if last is not None and trial.make(last):
+            trial.time(last)
+    return trial.best, tuple(trial.report)
+
+
+class _Trial:
+    """Candidates timed one after the other on some samples: which is best, and what was found out about each."""
+
+    def __init__(self, objective: Objective, plane: Slice, sample: Batch) -> None:
+        self._objective, self._plane, self._sample = objective, plane, sample
+        self._strategies: dict[str, Strategy] = {}
+        self.best, self.report = _PLAIN, list[str]()
+
+    def make(self, candidate: _Candidate) -> bool:
+        """Whether a candidate fits the model."""
         try:
-            trials.append((candidate.name, candidate.make([sample])))
+            self._strategies[candidate.name] = candidate.make([self._sample])
         except Unfit as why:
-            report.append(f"{candidate.name}: not used, {why}")
-    if not trials:  # nothing to compare with, so nothing is run
-        return _PLAIN, (*report, f"{_PLAIN}: the only one")
-    try:
-        expected, seconds = _time(rearranged(objective, [sample], None, False), plane)
-    except Exception as error:  # the nodes themselves will raise it, in words, where it happens
-        return _PLAIN, (*report, f"{_PLAIN}: the probe failed with {type(error).__name__}: {error}")
-    report.append(f"{_PLAIN}: {1e3 * seconds:.3g} ms a node on {sample.size} samples")
-    best, least = _PLAIN, seconds / _WORTH
-    for name, strategy in trials:
-        try:
-            values, taken = _time(strategy, plane)
-            _check_agreement(values, expected, objective, sample.size)
-        except Unfit as why:
-            report.append(f"{name}: not used, {why}")
+            self.report.append(f"{candidate.name}: not used, {why}")
         except Exception as error:
-            report.append(f"{name}: not used, it failed with {type(error).__name__}: {error}")
+            self.report.append(f"{candidate.name}: not used, it failed with {type(error).__name__}: {error}")
+        return candidate.name in self._strategies
+
+    def time_plain(self) -> bool:
+        """Whether the plain strategy, which all others are held against, can be run."""
+        try:
+            self._expected, seconds = _time(rearranged(self._objective, [self._sample]), self._plane)
+        except Exception as error:  # the nodes themselves will raise it, in words, where it happens
+            self.report.append(f"{_PLAIN}: the probe failed with {type(error).__name__}: {error}")
+            return False
+        self.report.append(f"{_PLAIN}: {1e3 * seconds:.3g} ms a node on {self._sample.size} samples")
+        self._least = seconds / _WORTH
+        return True
+
+    def time(self, candidate: _Candidate) -> None:
+        """Time a candidate that fits; it is the best when it agrees with the plain strategy and is the fastest so far."""
+        try:
+            values, taken = _time(self._strategies[candidate.name], self._plane)
+            _check_agreement(values, self._expected, self._objective, self._sample.size)
+        except Unfit as why:
+            self.report.append(f"{candidate.name}: not used, {why}")
+        except Exception as error:
+            self.report.append(f"{candidate.name}: not used, it failed with {type(error).__name__}: {error}")
         else:
-            report.append(f"{name}: {1e3 * taken:.3g} ms a node")
-            if taken < least:
-                best, least = name, taken
-    return best, tuple(report)
+            self.report.append(f"{candidate.name}: {1e3 * taken:.3g} ms a node")
+            if taken < self._least:
+                self.best, self._least = candidate.name, taken
 
 
 def _kept_plain(objective: Objective) -> str | None:
@@ -129,19 +157,28 @@ def _kept_plain(objective: Objective) -> str | None:
 def _sample(objective: Objective) -> Batch:
     held = objective.held
     assert held
-    return held[0].rows(0, min(held[0].size, _SAMPLES_OF_IMAGES if _is_wide(held[0]) else _SAMPLES))
+    most = _SAMPLES_OF_IMAGES if _is_wide(held[0]) else _SAMPLES
+    count = 1
+    while count < len(held) and sum(batch.size for batch in held[:count]) < most:
+        count += 1
+    joined = merge(held[:count])[0]  # the first alone where they cannot be joined
+    return joined.rows(0, min(joined.size, most))
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What may be faster than the plain strategy, made for some batches."""
+    """What may be faster than the plain strategy, made for some batches; base: another one that it is tried after."""
 
     name: str
     make: Callable[[Sequence[Batch]], Strategy]
+    base: str | None = None
 
 
 def _candidates(objective: Objective) -> list[_Candidate]:
-    found = [_Candidate("stack", functools.partial(Stack, objective))]
+    found = [
+        _Candidate("stack", functools.partial(Stack, objective)),
+        _folded(objective, _PLAIN, None, False),
+    ]
     filters = any(len(entry.shape) == 4 for entry in objective.parameters)
     if objective.samples < _FEW:  # nothing to cut
         return found
@@ -152,8 +189,14 @@ def _candidates(objective: Objective) -> list[_Candidate]:
             if rows < sample.size or (channels_last and rows < 2 * sample.size):
                 name = f"chunks of {rows}" + (", channels last" if channels_last else "")
                 make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last)
-                found.append(_Candidate(name, make))
+                found += [_Candidate(name, make), _folded(objective, name, rows, channels_last)]
     return found
+
+
+def _folded(objective: Objective, base: str, rows: int | None, channels_last: bool) -> _Candidate:
+    make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last, folded=True)
+    name = "batch norm folded" if base == _PLAIN else f"{base}, batch norm folded"
+    return _Candidate(name, make, base)
 
 
 def _is_wide(batch: Batch) -> bool:
@@ -165,16 +208,23 @@ def _time(strategy: Strategy, plane: Slice) -> tuple[np.ndarray, float]:
     """Values of all fields at some places, (3, F), and the seconds that a node takes."""
     runner = strategy.on(plane)
     places = [(a, b if len(plane.directions) > 1 else 0.0) for a, b in _PLACES]
-    values = np.concatenate([_drained(runner.run([place])) for place in places])
-    group = (places * runner.group)[: runner.group] if runner.group > 1 else places[:1]
-    taken: list[float] = []
-    while len(taken) < 2 and sum(taken) * len(group) < _ENOUGH_SECONDS:
-        begun = time.perf_counter()
-        together = _drained(runner.run(group))
-        taken.append((time.perf_counter() - begun) / len(group))
-        if together[: len(places)].tobytes() != values[: len(group)].tobytes():
-            raise Unfit("its bits depend on how nodes are grouped")
+    single = [_timed(runner, [place]) for place in places]
+    values = np.concatenate([found for found, _ in single])
+    taken = [seconds for _, seconds in single[1:]]  # the first makes what is made once
+    if runner.group > 1:
+        group, taken = (places * runner.group)[: runner.group], []
+        while len(taken) < 2 and sum(taken) * len(group) < _ENOUGH_SECONDS:
+            together, seconds = _timed(runner, group)
+            if together[: len(places)].tobytes() != values[: len(group)].tobytes():
+                raise Unfit("its bits depend on how nodes are grouped")
+            taken.append(seconds)
     return values, min(taken)
+
+
+def _timed(runner: Runner, points: Sequence[Point]) -> tuple[np.ndarray, float]:
+    begun = time.perf_counter()
+    values = _drained(runner.run(points))
+    return values, (time.perf_counter() - begun) / len(points)
 
 
 def _drained(work: Generator[None, None, np.ndarray]) -> np.ndarray:

@@ -113,8 +113,8 @@ _BINARY: Mapping[str, Callable[..., Any]] = {
 _OVER_FEATURES: Mapping[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("softmax", "log_softmax")
 }
-# What tells a value's form and not its numbers.
-_FORMS = {
+#: What tells a value's form and not its numbers.
+FORMS = {
     "__get__",
     "size",
     "dim",
@@ -160,8 +160,8 @@ class _Recorder(TorchFunctionMode):
         options = kwargs or {}
         result = func(*args, **options)
         name = getattr(func, "__name__", str(func))
-        moved = (id(t) in self._own or id(t) in self._entries for t in _tensors((args, options)))
-        if name not in _FORMS and any(moved):
+        moved = (id(t) in self._own or id(t) in self._entries for t in tensors_in((args, options)))
+        if name not in FORMS and any(moved):
             plain = name if name.endswith("__") else name.removesuffix("_")
             if self._squeezed is not None:
                 raise Unfit("it goes on with one number a sample")
@@ -176,7 +176,7 @@ class _Recorder(TorchFunctionMode):
     def _unary(self, result: Any, name: str, args: Sequence[Any], options: dict[str, Any]) -> None:
         first, rest = args[0] if args else None, tuple(args[1:])
         own = self._own.get(id(first))
-        if own is None or any(True for _ in _tensors((rest, options))):
+        if own is None or any(True for _ in tensors_in((rest, options))):
             raise Unfit(f"it uses {name} on its parameters")
         width = self._widths[own.step]
         if name in _POINTWISE:
@@ -243,14 +243,15 @@ class _Recorder(TorchFunctionMode):
         return self._known[id(tensor)]
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """Every tensor among the arguments of a call."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, tuple | list):
         for item in tree:
-            yield from _tensors(item)
+            yield from tensors_in(item)
     elif isinstance(tree, dict):
-        yield from _tensors(tuple(tree.values()))
+        yield from tensors_in(tuple(tree.values()))
 
 
 def _is_same(name: str, rest: tuple[Any, ...], options: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from lossatlas.objective import Objective
 from lossatlas.objective.data import Batch, map_tensors
 from lossatlas.objective.replica import ModelReplica, Replica
 from lossatlas.sampling.store import Point
+from lossatlas.sampling.strategies.folding import Folded, Plan, plan_of
 
 Item = TypeVar("Item")
 
@@ -111,29 +112,42 @@ class Pool(Generic[Item]):
 
 
 def rearranged(
-    objective: Objective, batches: Sequence[Batch], rows: int | None, channels_last: bool
+    objective: Objective,
+    batches: Sequence[Batch],
+    rows: int | None = None,
+    channels_last: bool = False,
+    folded: bool = False,
 ) -> OneByOne:
-    """One node at a time, in chunks of `rows` samples, images and filters with their channels last if asked for."""
+    """One node at a time, in chunks of `rows` samples, images and filters with their channels last if asked for.
+
+    folded: with normalisation by running statistics in the layers before. Raises Unfit where there is none.
+    """
     parts = [part for batch in batches for part in (batch.chunks(rows) if rows else [batch])]
     chunks = [arranged(part, channels_last) for part in parts]
     maker = weakref.proxy(objective)
+    plan = plan_of(arranged_replica(objective, chunks, channels_last)) if folded else None
     words = [
         "flat buffer",
         *(["channels last"] if channels_last else []),
+        *(["batch norm folded"] if folded else []),
         *([f"chunks of {rows}"] if rows else []),
     ]
     return OneByOne(
         objective,
-        Pool(lambda: arranged_replica(maker, chunks, channels_last)).lend,
+        Pool(lambda: arranged_replica(maker, chunks, channels_last, plan)).lend,
         ", ".join([*words, "one node at a time, one thread"]),
     )
 
 
-def arranged_replica(objective: Objective, chunks: list[Batch], channels_last: bool) -> ModelReplica:
-    """A replica on these chunks, its filters with their channels last if asked for."""
+def arranged_replica(
+    objective: Objective, chunks: list[Batch], channels_last: bool, plan: Plan | None = None
+) -> ModelReplica:
+    """A replica on these chunks, its filters with their channels last if asked for, run by a plan if there is one."""
     replica = objective.spare_replica()
     assert isinstance(replica, ModelReplica)
     replica.hold(chunks)
+    if plan is not None:
+        replica = replica.measuring(Folded(replica.measure, plan))
     if channels_last:
         replica.put_channels_last()
     return replica
