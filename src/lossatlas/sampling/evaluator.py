@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from typing import Any
@@ -12,6 +13,12 @@ from lossatlas.geometry import Line, Plane
 from lossatlas.objective import Objective
 from lossatlas.sampling.store import NodeStore, Point
 from lossatlas.sampling.strategies import Choice, Runner, choice_for
+
+# Seconds of work that are worth a second thread.
+_WORTH_SHARING = 0.01
+
+# Under which name the seconds of a node are kept.
+_SECONDS = "seconds of a node"
 
 
 class Evaluator:
@@ -24,6 +31,8 @@ class Evaluator:
         self._runner = runner
         #: What others make of this plane, kept as long as it.
         self.kept: dict[Any, Any] = {}
+        # How long a node took the last time: on any plane of the objective, by the same strategy.
+        self._taken = objective.kept if runner is None else self.kept
 
     @property
     def choice(self) -> Choice:
@@ -46,8 +55,12 @@ class Evaluator:
             return 0
         if self._runner is None:
             self._runner = choice_for(self.objective, self.plane).strategy.on(self.plane)
-        # How nodes are grouped does not change their bits, so that every thread may get its share.
-        group = min(self._runner.group, -(-len(missing) // jobs.worker.threads))
+        yield from self._runner.prepare()  # once, and not by every thread
+        # How nodes are grouped does not change their bits, so that every thread may get its share: where that is so
+        # little that they would mostly wait for each other, one takes it all.
+        seconds = self._taken.get(_SECONDS, float("inf"))
+        threads = jobs.worker.threads if len(missing) * seconds > _WORTH_SHARING else 1
+        group = min(self._runner.group, -(-len(missing) // threads))
         todo = _Todo(missing)
         jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
         try:
@@ -71,7 +84,9 @@ class Evaluator:
                 elsewhere = [point for point in points if point not in claimed and point not in self.store]
                 fresh = [point for point in claimed if point not in self.store] + todo.put_off(elsewhere)
                 if fresh:
+                    begun = time.perf_counter()
                     values = yield from self._runner.run(fresh)
+                    self._taken[_SECONDS] = (time.perf_counter() - begun) / len(fresh)
                     for point, row in zip(fresh, values, strict=True):
                         self.store.put(point, row)
                     evaluated = len(fresh)

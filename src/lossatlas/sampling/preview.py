@@ -46,8 +46,7 @@ class Preview:
 
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Evaluate the missing ones of `points`; yields between chunks."""
-        yield from self._at_work.reference()  # once, and not by every thread
-        return (yield from self._evaluator.evaluate(points))
+        return self._evaluator.evaluate(points)
 
     def first_pass(self, address: TileAddress) -> Generator[None, None, int]:
         """Evaluate the nodes of a tile's coarsest pass; yields between chunks."""

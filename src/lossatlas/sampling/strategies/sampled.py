@@ -82,6 +82,10 @@ class SampledOn:
             self.known = Reference(residuals, level, time.perf_counter() - begun)
         return self.known
 
+    def prepare(self) -> Generator[None, None, None]:
+        """The reference that all other nodes are compared with."""
+        yield from self.reference()
+
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
         """All fields at one point and their standard errors of shape, (1, 2 F) float64; yields between chunks."""
         reference = yield from self.reference()

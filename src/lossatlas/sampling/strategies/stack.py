@@ -196,7 +196,10 @@ class _StackOn:
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
         """All fields at up to `group` points, (k, F) float64; yields between chunks."""
         stack = self._stack
-        first = self._first or (yield from self._prepare())
+        if self._first is None:
+            yield from self.prepare()
+        first = self._first
+        assert first is not None
         at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
         factors = at.to(self._plane.origin.device, stack.dtype).t()[:, :, None, None]
         total, weights = np.zeros((len(points), len(stack.measure.fields))), 0.0
@@ -214,8 +217,10 @@ class _StackOn:
                 weights += chunk.weight
         return self._with_decay(total / weights, at)
 
-    def _prepare(self) -> Generator[None, None, Prepared]:
+    def prepare(self) -> Generator[None, None, None]:
         """The first layers' products with the data, for the origin and each direction."""
+        if self._first is not None:
+            return
         firsts = {
             index: step for index, step in enumerate(self._stack.program.steps) if isinstance(step, First)
         }
@@ -230,7 +235,6 @@ class _StackOn:
                 )
             yield
         self._first = made
-        return made
 
     def _product(self, step: First, chunk: _Chunk, vector: Tensor) -> Tensor:
         product = step.weight.of(vector) @ chunk.inputs[step.source].t()

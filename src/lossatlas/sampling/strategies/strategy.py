@@ -29,6 +29,10 @@ class Runner(Protocol):
         """How many nodes it takes at once, at most."""
         ...
 
+    def prepare(self) -> Generator[None, None, None]:
+        """Make what all nodes share, once: `run` does where nobody has; yields between chunks."""
+        ...
+
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
         """All fields at up to `group` points, (k, F) float64; yields between chunks."""
         ...
@@ -71,6 +75,10 @@ class _OneByOneOn:
 
     def __init__(self, strategy: OneByOne, plane: Slice) -> None:
         self._strategy, self._plane = strategy, plane
+
+    def prepare(self) -> Generator[None, None, None]:
+        """Nothing: a node needs its own parameters alone."""
+        yield from ()
 
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
         """All fields at one point, (1, F) float64; yields between chunks. Raises EvaluationError."""
