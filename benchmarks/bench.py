@@ -35,6 +35,7 @@ PEER_GRID = 51 * 51
 TOLERANCES = {"good enough": 0.01, "equal sight": 0.005}
 ROUNDS = 8
 COLUMN = 26  # nodes that a peer evaluates in a round: 8 × 26 = 208
+SECONDS = 0.4  # that ours takes in a round, at least four such columns
 
 
 def main() -> None:
@@ -97,18 +98,21 @@ def side_by_side(task: Any, objective: la.Objective, plane: la.Plane) -> dict[st
     landscape = la.Landscape(objective, plane)
     random = np.random.default_rng(0)
     landscape.evaluate(*random.uniform(-1, 1, (2, 64)))  # makes what a plane makes once
+    begun = time.perf_counter()
+    landscape.evaluate(*random.uniform(-1, 1, (2, 64)))
+    columns = min(64, max(4, round(SECONDS * 64 / (time.perf_counter() - begun) / COLUMN)))
     seconds: dict[str, list[float]] = {"lossatlas": [], **{peer.name: [] for peer in peers}}
     every: dict[str, list[float]] = {peer.name: [] for peer in peers}
     apart = 0.0
     for round_ in range(ROUNDS):
         a, b = float(random.uniform(-1, 1)), np.linspace(-1, 1, COLUMN) + 1e-3 * round_
-        # As many nodes as take about as long as a peer's column: ours come in larger calls, as maps ask for them.
-        more = [(a + 1e-3 * k, b) for k in range(4)]
+        # The peer's column and more like it: ours come in one call, as a grid or a tile asks for them.
+        more = [(a + 1e-3 * k, b) for k in range(columns)]
         begun = time.perf_counter()
         values = landscape.evaluate(
             *(np.concatenate(part) for part in zip(*((np.full(COLUMN, x), y) for x, y in more), strict=True))
         )
-        seconds["lossatlas"].append((time.perf_counter() - begun) / (4 * COLUMN))
+        seconds["lossatlas"].append((time.perf_counter() - begun) / (columns * COLUMN))
         for peer in peers:
             theirs, taken = peer.column(a, b.tolist())
             seconds[peer.name].append(statistics.median(taken))

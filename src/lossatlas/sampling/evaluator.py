@@ -60,7 +60,8 @@ class Evaluator:
         # little that they would mostly wait for each other, one takes it all.
         seconds = self._taken.get(_SECONDS, float("inf"))
         threads = jobs.worker.threads if len(missing) * seconds > _WORTH_SHARING else 1
-        group = min(self._runner.group, -(-len(missing) // threads))
+        rounds = -(-len(missing) // (threads * self._runner.group))
+        group = -(-len(missing) // (threads * rounds))  # as even as may be: no thread waits long for the last
         todo = _Todo(missing)
         jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
         try:
