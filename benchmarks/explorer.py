@@ -252,7 +252,7 @@ WANDER = """async (seconds) => {
         const canvas = w.querySelector("canvas").getBoundingClientRect();
         const at = {clientX: canvas.x + canvas.width * Math.random(), clientY: canvas.y + 0.5 * canvas.height, bubbles: true, pointerType: "mouse"};
         w.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", at));
-        times.probe.push(await until(() => w.innerText.includes("exact")) );
+        times.probe.push(await until(() => w.querySelector(".la-pill").innerText.includes("exact")));
         w.querySelector("canvas").dispatchEvent(new PointerEvent("pointerleave", at));
         await pace();
         const before = w.lossatlas.stats().hash;

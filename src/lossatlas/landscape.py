@@ -377,6 +377,9 @@ class Landscape:
         """How nodes are evaluated: what was compared when the objective was first looked at, what was chosen and why."""
         threads = f"threads: {jobs.worker.threads}, one node or group of nodes each, one intra-op thread each"
         lines = [*self._evaluator.choice.report, threads, previews_in_words(self.objective)]
+        if self.objective.device.type != "cpu":
+            precision = torch.get_float32_matmul_precision()
+            lines.append(f"on {self.objective.device}, float32 matrix products in precision {precision!r}")
         return "\n".join([*lines, *self.objective.notes])
 
     def check_address(self, address: TileAddress) -> None:

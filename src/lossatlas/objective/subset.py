@@ -78,7 +78,7 @@ class PerSample:
     def _column(self, index: int, field: _Field, output: Any, batch: Batch) -> Tensor:
         if index not in self._ways:
             self._ways[index] = _way(field, output, batch)
-        return self._ways[index](field, output, batch)
+        return self._ways[index](field, output, batch).cpu()  # some ways count on the processor
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _way(field: _Field, output: Any, batch: Batch) -> Callable[[_Field, Any, Bat
     alone = _one_by_one(field, some, few)
     for way in (_by_argmax, _together):
         try:
-            if torch.allclose(way(field, some, few), alone, rtol=1e-5, atol=1e-8, equal_nan=True):
+            if torch.allclose(way(field, some, few).cpu(), alone, rtol=1e-5, atol=1e-8, equal_nan=True):
                 return way
         except Exception:
             continue

@@ -27,7 +27,7 @@ _SAMPLES_OF_IMAGES = 128
 _FEW = 64
 
 # Chunks of images or sequences that keep a core's caches.
-_CHUNKS = (16, 32, 64)
+_CHUNKS = (64, 32, 16)
 
 # A candidate must be this much faster than the plain strategy to be worth other bits.
 _WORTH = 1.1
@@ -89,7 +89,8 @@ def _compare(objective: Objective, plane: Slice) -> tuple[str, tuple[str, ...]]:
         return _PLAIN, (*trial.report, f"{_PLAIN}: the only one")
     if trial.time_plain():
         for item in made:
-            trial.time(item)
+            if trial.is_promising(item):
+                trial.time(item)
         last = folded.get(trial.best)  # what has won, once more with less to do
         if last is not None and trial.make(last):
             trial.time(last)
@@ -102,6 +103,8 @@ class _Trial:
     def __init__(self, objective: Objective, plane: Slice, sample: Batch) -> None:
         self._objective, self._plane, self._sample = objective, plane, sample
         self._strategies: dict[str, Strategy] = {}
+        self._seconds: dict[str, float] = {}  # of the latest, by family
+        self._fading: set[str] = set()  # families of which the latest was slower than the one before
         self.best, self.report = _PLAIN, list[str]()
 
     def make(self, candidate: _Candidate) -> bool:
@@ -125,6 +128,13 @@ class _Trial:
         self._least = seconds / _WORTH
         return True
 
+    def is_promising(self, candidate: _Candidate) -> bool:
+        """Whether to time a candidate: not smaller chunks where they got slower, nor of a layout that is behind another."""
+        family = candidate.family
+        if family is None or family not in self._seconds:
+            return True
+        return family not in self._fading and self._seconds[family] <= _WORTH * min(self._seconds.values())
+
     def time(self, candidate: _Candidate) -> None:
         """Time a candidate that fits; it is the best when it agrees with the plain strategy and is the fastest so far."""
         try:
@@ -136,6 +146,10 @@ class _Trial:
             self.report.append(f"{candidate.name}: not used, it failed with {type(error).__name__}: {error}")
         else:
             self.report.append(f"{candidate.name}: {1e3 * taken:.3g} ms a node")
+            if candidate.family is not None:
+                if taken > self._seconds.get(candidate.family, taken):
+                    self._fading.add(candidate.family)
+                self._seconds[candidate.family] = taken
             if taken < self._least:
                 self.best, self._least = candidate.name, taken
 
@@ -167,11 +181,15 @@ def _sample(objective: Objective) -> Batch:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What may be faster than the plain strategy, made for some batches; base: another one that it is tried after."""
+    """What may be faster than the plain strategy, made for some batches.
+
+    base: another one that it is tried after; family: of those alike but for the size of their chunks.
+    """
 
     name: str
     make: Callable[[Sequence[Batch]], Strategy]
     base: str | None = None
+    family: str | None = None
 
 
 def _candidates(objective: Objective) -> list[_Candidate]:
@@ -183,13 +201,15 @@ def _candidates(objective: Objective) -> list[_Candidate]:
     if objective.samples < _FEW:  # nothing to cut
         return found
     sample = _sample(objective)
-    for channels_last in (False, True) if filters else (False,):
-        for rows in _CHUNKS if filters or _is_wide(sample) else ():
+    for rows in _CHUNKS if filters or _is_wide(sample) else ():
+        for channels_last in (False, True) if filters else (False,):
             # Chunks that hold the whole sample are all alike.
             if rows < sample.size or (channels_last and rows < 2 * sample.size):
-                name = f"chunks of {rows}" + (", channels last" if channels_last else "")
+                layout = ", channels last" if channels_last else ""
+                name = f"chunks of {rows}{layout}"
                 make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last)
-                found += [_Candidate(name, make), _folded(objective, name, rows, channels_last)]
+                found.append(_Candidate(name, make, family=f"chunks{layout}"))
+                found.append(_folded(objective, name, rows, channels_last))
     return found
 
 

@@ -110,7 +110,7 @@ class SampledOn:
                     raise raised(error, f"at a = {a:g}, b = {b:g}", batch) from error
                 yield
             square = float(replica.buffer.double().square().sum()) if sampled.decay else 0.0
-        return torch.cat(found).numpy(), 0.5 * sampled.decay * square
+        return torch.cat(found).cpu().numpy(), 0.5 * sampled.decay * square
 
     def _of_fields(self, measured: np.ndarray, decay: float) -> np.ndarray:
         """The columns of all fields: weight decay makes two of the loss and itself, of which no sample is drawn."""

@@ -212,7 +212,7 @@ class _StackOn:
                 rested = time.perf_counter()
             if chunk.weight:
                 with stack.workspaces.lend() as space, torch.inference_mode():
-                    means = chunk.reader(self._forward(chunk, prepared, formed, factors, space)).numpy()
+                    means = chunk.reader(self._forward(chunk, prepared, formed, factors, space)).cpu().numpy()
                 total += chunk.weight * means
                 weights += chunk.weight
         return self._with_decay(total / weights, at)
