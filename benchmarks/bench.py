@@ -191,12 +191,12 @@ def depth(objective: la.Objective, plane: la.Plane) -> list[int]:
 
 
 def wander(objective: la.Objective, plane: la.Plane, views: int = 1000) -> list[tuple[int, float]]:
-    """Random views on one landscape: the nodes evaluated and the megabytes of this process, ten times on the way."""
+    """Random views on one landscape: the nodes evaluated and the megabytes of this process, fifty times on the way."""
     landscape, random, seen = la.Landscape(objective, plane), np.random.default_rng(0), []
     for index in range(1, views + 1):
         a, b, r = *random.uniform(-1, 1, 2), 2.0 ** -random.uniform(0, 8)
         landscape.map(extent((a, b, r)), PIXELS, TOLERANCES["good enough"])
-        if index % (views // 10) == 0:
+        if index % (views // 50) == 0:
             seen.append((landscape.evaluated, psutil.Process().memory_info().rss / 1e6))
     return seen
 

@@ -10,6 +10,7 @@ from typing import Any
 from tour import PIXELS
 
 PEER_GRID = 51 * 51
+PLOT, VIEWS = "memory.svg", 1000
 LOSS_LANDSCAPES, LOOP = "loss-landscapes", "the loop of Li et al."
 BARS = {
     "digits MLP": (3, 6),
@@ -23,6 +24,9 @@ BARS = {
 def write(path: Path, runs: dict[str, dict[str, Any]]) -> None:
     """Put the report together and say where it is."""
     path.write_text("\n".join(lines(runs)) + "\n")
+    for run in runs.values():
+        if run["wander"]:
+            (path.parent / PLOT).write_text(plot(run["wander"]))
     print(f"written: {path.name}")
 
 
@@ -157,18 +161,55 @@ def depths(runs: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def memory(runs: dict[str, dict[str, Any]]) -> list[str]:
+    seen = [(name, run["wander"]) for name, run in runs.items() if run["wander"]]
     return [
         "## Memory over a thousand views",
         "",
-        "Random views on one landscape, to 1 %: nodes evaluated so far, and what the process takes in MB, after every hundred.",
+        "Random views on one landscape, to 1 %: what the process takes, and the nodes that were evaluated, view by view.",
         "",
         *(
-            f"* {name}: {', '.join(f'{nodes} nodes {used:.0f} MB' for nodes, used in run['wander'])}"
-            for name, run in runs.items()
-            if run["wander"]
+            line
+            for name, wander in seen
+            for line in (
+                f"![{name}: memory over a thousand views]({PLOT})",
+                "",
+                (
+                    f"{name}: {wander[0][1]:.0f} MB after {VIEWS // len(wander)} views and {wander[0][0]} nodes, {wander[-1][1]:.0f} MB "
+                    f"after {VIEWS} views and {wander[-1][0]} nodes."
+                ),
+            )
         ),
         "",
     ]
+
+
+def plot(wander: list[tuple[int, float]]) -> str:
+    """Megabytes over views, as a picture that a page can hold."""
+    width, height, left, bottom = 640, 240, 56, 36
+    top = 1.2 * max(used for _, used in wander)
+    step = (width - left - 16) / VIEWS
+
+    def at(view: float, used: float) -> str:
+        return f"{left + step * view:.1f},{height - bottom - (height - bottom - 12) * used / top:.1f}"
+
+    points = [at((index + 1) * VIEWS / len(wander), used) for index, (_, used) in enumerate(wander)]
+    ticks = [round(top * share / 1.2, -1) for share in (0.25, 0.5, 0.75, 1.0)]
+    labels = [
+        f'<text x="{left - 8}" y="{at(0, tick).split(",")[1]}" text-anchor="end" dy="4">{tick:.0f}</text>'
+        for tick in ticks
+    ]
+    labels += [
+        f'<text x="{at(view, 0).split(",")[0]}" y="{height - 16}" text-anchor="middle">{view}</text>'
+        for view in range(0, VIEWS + 1, 200)
+    ]
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#556">
+<rect width="{width}" height="{height}" fill="#fff"/>
+<path d="M{at(0, 0)} H{width - 16} M{at(0, 0)} V12" stroke="#99a" fill="none"/>
+<polyline points="{" ".join(points)}" stroke="#2563eb" stroke-width="2" fill="none"/>
+{"".join(labels)}
+<text x="{left + 8}" y="20">MB of the process, over views</text>
+</svg>
+"""
 
 
 def limits(runs: dict[str, dict[str, Any]]) -> list[str]:
