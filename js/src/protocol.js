@@ -28,8 +28,8 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  *   values: Float32Array, centres: Float32Array | null, sample: Sample | null
  * }} TileData  values: nodes² differences from base, row 0 at the lowest b; centres: (nodes − 1)² or null; sample: null
  *   where values rest on all data
- * @typedef {{size: number, level: number, shape: number}} Sample  how many samples the values of a preview rest on, and their
- *   standard errors, infinite where they are not known
+ * @typedef {{rests_on: string, level: number, shape: number}} Sample  how many samples, or batches, the values of a preview
+ *   rest on, in words, and their standard errors, infinite where they are not known
  *
  * @typedef {{k: "ready", client: string | null, boot: string, epoch: number, scene: Scene | null}} Ready
  * @typedef {{k: "scene", epoch: number, scene: Scene}} SceneMessage
@@ -99,8 +99,8 @@ function repeated(row) {
 }
 
 /** @param {any} head @returns {Sample} */
-const sampleOf = ({samples, se_level, se_shape}) => ({
-  size: samples,
+const sampleOf = ({rests_on, se_level, se_shape}) => ({
+  rests_on,
   level: se_level ?? Number.POSITIVE_INFINITY,
   shape: se_shape ?? Number.POSITIVE_INFINITY,
 });
@@ -130,7 +130,7 @@ function tileOf(head, buffer) {
     base,
     values: row ? repeated(floats(buffer, off, count)) : floats(buffer, off, count),
     centres: inner > 0 ? floats(buffer, off + count, inner) : null,
-    sample: isNumber(head.samples) ? sampleOf(head) : null,
+    sample: head.rests_on ? sampleOf(head) : null,
   };
 }
 

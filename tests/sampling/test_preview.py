@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lossatlas as la
 from lossatlas import jobs
-from lossatlas.objective.subset import PerSample, subset
+from lossatlas.objective.subset import PerSample, Subset, subset
 from lossatlas.sampling.uncertainty import standard_errors
 from tests.zoo import F, classification, mlp
 
@@ -43,10 +43,9 @@ def map_of(data: Any = None, samples: int = SAMPLES, **options: Any) -> la.Lands
 @pytest.mark.parametrize(("quality", "samples"), [(0, 512), (1, 2048)])
 def test_a_preview_is_the_mean_over_its_sample(quality: int, samples: int) -> None:
     landscape = map_of(fields=("loss", "accuracy"))
-    x, y = (
-        torch.cat(parts)
-        for parts in zip(*((b.x, b.y) for b in subset(landscape.objective, quality)), strict=True)
-    )
+    found = subset(landscape.objective, landscape.objective.spare_replica(), quality)
+    assert isinstance(found, Subset)
+    x, y = (torch.cat(parts) for parts in zip(*((b.x, b.y) for b in found.batches), strict=True))
     assert len(x) == samples
     fresh = landscape.objective.on((x, y))
     for field in ("loss", "accuracy"):
@@ -85,7 +84,7 @@ def test_two_standard_errors_cover_the_truth_in_nine_of_ten_draws_of_level_and_o
         with objective.replica() as replica:
             plane.write(a, b, replica.buffer)
             reader = PerSample()
-            parts = [reader.read(replica, chunk) for chunk in replica.chunks]  # type: ignore[arg-type, attr-defined]
+            parts = [reader.read(replica, chunk)[0] for chunk in replica.chunks]  # type: ignore[arg-type, attr-defined]
             losses.append(torch.cat(parts)[:, 0].numpy())
     level, *others = losses
     random, seeds = np.random.default_rng(0), 200
@@ -157,6 +156,38 @@ def test_a_loader_beyond_its_budget_is_sampled_like_arrays() -> None:
     assert streamed.quality == resident.quality == 0
 
 
+def test_where_only_means_are_known_the_error_is_estimated_over_batches_and_covers_the_truth() -> None:
+    model, (x, y) = trained(24_000)
+    data = list(zip(x.split(40), y.split(40), strict=True))
+    objective = la.Objective.from_step(
+        model, lambda m, b: {"loss": F.cross_entropy(m(b[0]), b[1]), "weight": len(b[1])}, data
+    )
+    landscape = la.Landscape(objective, la.Plane.random(objective, seed=1))
+    assert "in whole batches, over whose means their error is estimated" in landscape.report()
+    exact = landscape.grid((0, 1, 0, 1), (5, 5))
+    held = 0
+    for quality, batches in ((0, 16), (1, 64)):
+        tile = landscape.tile(HOME, quality)
+        assert (tile.quality, tile.nodes) == (quality, 5)
+        away = np.abs(tile.values[::8, ::8] - exact)
+        held += int((away <= 2 * (tile.se_level + tile.se_shape)).sum())
+        found = subset(objective, objective.spare_replica(), quality)
+        assert isinstance(found, Subset)
+        assert (found.size, found.unit) == (batches, "batches")
+    assert held >= 0.9 * 50
+
+
+def test_few_means_have_students_wider_error() -> None:
+    """Of 16 normal means the interval reaches as far as Student's t does, and covers as often."""
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(1000):
+        drawn = random.normal(size=(16, 1))
+        (error,) = standard_errors(drawn - drawn.mean(), 10**9)
+        held += abs(drawn.mean()) <= 2 * error
+    assert 0.93 <= held / 1000 <= 0.98
+
+
 def test_a_model_that_raises_says_where() -> None:
     class Picky(nn.Module):
         def __init__(self) -> None:
@@ -186,4 +217,4 @@ def test_previews_are_shown_where_all_data_take_long() -> None:
     wide = nn.Sequential(nn.Linear(6, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 3))
     objective = la.Objective(wide, F.cross_entropy, (x, y))
     large = la.Landscape(objective, la.Plane.random(objective, seed=0))
-    assert [preview.samples for preview in jobs.call(large.previews())] == [512, 2048]
+    assert [preview.subset.size for preview in jobs.call(large.previews())] == [512, 2048]

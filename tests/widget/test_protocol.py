@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossatlas.geometry import TileAddress, Turn
-from lossatlas.sampling import Pass
+from lossatlas.sampling import Pass, Sample
 from lossatlas.scene import Scene
 from lossatlas.widget import protocol
 from lossatlas.widget.protocol import BadRequest, Bases, Caption, Command, Hello, Probe, View, Want
@@ -171,8 +171,26 @@ def test_tiles_of_a_preview_say_what_they_rest_on_and_what_is_unknown_is_null():
     wanted = fixture("tiles_of_a_preview")
     values = np.array([[1.5, 1.25, 1.5], [1.0, 0.5, 1.0], [1.5, 1.25, 1.75]])
     passes = [
-        (0, Pass(TileAddress(0, 0, 0), values, None, 2.0**-24, 0, 0.0625, 0.25)),
-        (0, Pass(TileAddress(0, -1, 0), values, None, 2.0**-24, 1, float("inf"), 0.125)),
+        (
+            0,
+            Pass(
+                TileAddress(0, 0, 0),
+                values,
+                None,
+                2.0**-24,
+                Sample(0, "512 of 9\u202f000 samples", 0.0625, 0.25),
+            ),
+        ),
+        (
+            0,
+            Pass(
+                TileAddress(0, -1, 0),
+                values,
+                None,
+                2.0**-24,
+                Sample(1, "64 of 400 batches", float("inf"), 0.125),
+            ),
+        ),
     ]
     message, buffers = protocol.tiles(3, 15, passes, Bases())
     assert message == wanted["head"]

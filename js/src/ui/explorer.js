@@ -384,7 +384,6 @@ export class ExplorerView {
       finished: this.#complete(),
       scale: session.scale,
       dtype: scene?.dtype ?? "",
-      samples: scene?.samples ?? null,
       hash,
       mode: scene?.mode ?? "",
       notes: scene?.notes ?? [],

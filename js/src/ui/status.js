@@ -32,13 +32,12 @@ const MODES = {eval: "eval mode", batch_stats: "batch statistics", reestimated: 
 
 /**
  * What a preview rests on, and what it may be off by: two standard errors of the level that all its values share, and of its
- * shape. @param {Sample} sample @param {number | null} samples of all data
+ * shape. @param {Sample} sample
  */
-export function previewWords({size, level, shape}, samples) {
-  const of = samples === null ? "" : ` of ${counted(samples)}`;
+export function previewWords({rests_on, level, shape}) {
   const within = (/** @type {number} */ error) => `± ${significant(2 * error, 2)}`;
   const errors = level + shape < 1 / 0 ? `level ${within(level)}, shape ${within(shape)}` : "error unknown";
-  return `a preview on ${size}${of} samples, ${errors}`;
+  return `a preview on ${rests_on}, ${errors}`;
 }
 
 export class StatusLine {
@@ -64,7 +63,7 @@ export class StatusLine {
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
    *   hash: string | null, mode: string, notes: readonly string[], closed: boolean, noise: boolean, error: number,
-   *   finished: boolean, scale: string, dtype: string, samples: number | null, sample: Sample | null}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
+   *   finished: boolean, scale: string, dtype: string, sample: Sample | null}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
    *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for; sample: what a preview rests on
    */
   draw({
@@ -83,7 +82,6 @@ export class StatusLine {
     finished,
     scale,
     dtype,
-    samples,
     sample,
   }) {
     say(this.#state, stateWords(state, pending, status, closed));
@@ -97,7 +95,7 @@ export class StatusLine {
       this.#nodes,
       total > 0 ? counted(evaluated) : "",
       sample !== null
-        ? `nodes: ${previewWords(sample, samples)}`
+        ? `nodes: ${previewWords(sample)}`
         : all
           ? "nodes, every one evaluated"
           : `of ${counted(total)} nodes${rest}${floor}`,

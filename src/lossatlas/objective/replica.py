@@ -151,7 +151,7 @@ class ModelReplica:
         for index, (known, chunk) in enumerate(self.counting()):
             if index:
                 yield
-            said, fields = self._read(chunk)
+            said, fields = self.read(chunk)
             weight = said if known is None else known
             if weight:
                 total += weight * np.array(fields)
@@ -173,9 +173,9 @@ class ModelReplica:
 
     def step(self, chunk: Batch) -> Fields:
         """The mean of each field over one chunk."""
-        return self._read(chunk)[1]
+        return self.read(chunk)[1]
 
-    def _read(self, chunk: Batch) -> tuple[float | None, Fields]:
+    def read(self, chunk: Batch) -> tuple[float | None, Fields]:
         """What one chunk counts for, if it says so, and the mean of each field over it."""
         with self.looking_at(chunk), self._autograd():
             weight, fields = self.measure.read(self.measure.run(self.module, chunk), chunk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,41 +19,94 @@ from lossatlas.objective.replica import ModelReplica, Replica
 #: How many samples a preview rests on, by quality; quality 2 rests on all.
 SIZES = (512, 2048)
 
+# Where only means over batches are known, so many batches at least: an error is estimated over them.
+_BATCHES = (16, 64)
+
 # Rows on which the losses of all samples at once are compared with those of one after the other.
 _COMPARED = 8
 
 
+@dataclass(frozen=True)
+class Subset:
+    """Batches drawn without replacement, or samples in pieces that go through the model at once."""
+
+    quality: int
+    batches: tuple[Batch, ...]
+    size: int  # samples or batches drawn
+    population: int  # of all
+    unit: str  # "samples", or "batches" where a step knows means over them only
+
+    @property
+    def words(self) -> str:
+        """What values rest on: 512 of 60 000 samples."""
+        sizes = (f"{size:,}".replace(",", "\u202f") for size in (self.size, self.population))
+        return f"{' of '.join(sizes)} {self.unit}"
+
+
+def subset(objective: Objective, replica: Replica, quality: int, seed: int = 0) -> Subset | str:
+    """The subset of a quality, or why there is none, as the end of a sentence.
+
+    Drawn without replacement and kept in the order of the data; the one of quality 0 lies within the one of quality 1.
+    Reads a loader beyond its budget once.
+    """
+    if reason := no_subset(objective, replica, quality):
+        return reason
+    assert isinstance(replica, ModelReplica)
+    if isinstance(replica.measure, PairMeasure):
+        return _of_samples(replica.chunks, quality, objective.samples, seed)
+    return _of_batches(replica.chunks, quality, seed)
+
+
 def no_subset(objective: Objective, replica: Replica, quality: int) -> str | None:
-    """Why there is no subset of this quality, as the end of a sentence; None where there is one."""
+    """Why there is no subset of this quality, as the end of a sentence; None where there is one. Reads nothing."""
     if not isinstance(replica, ModelReplica):
         return "this is a function without data"
-    if not isinstance(replica.measure, PairMeasure):
-        return "a step knows means over batches only"
-    if not objective.separable:
-        return "its batches are kept whole and in order"
     if replica.estimation:
         return "its statistics are estimated over all data at every node"
+    if not isinstance(replica.measure, PairMeasure):
+        few = len(replica.chunks) <= _BATCHES[quality] or objective.samples <= SIZES[quality]
+        return f"there are only {len(replica.chunks)} batches" if few else None
+    if not objective.separable:
+        return "its batches are kept whole and in order"
     if objective.samples <= SIZES[quality]:
         return f"there are only {objective.samples} samples"
     return None
 
 
-def subset(objective: Objective, quality: int, seed: int = 0) -> list[Batch]:
-    """Samples drawn without replacement, in the order of the data, in pieces that go through the model at once.
+def _order(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
-    The one of quality 0 lies within the one of quality 1. Reads a loader beyond its budget once.
-    """
-    held = objective.held
-    assert held is not None
-    order = torch.randperm(objective.samples, generator=torch.Generator().manual_seed(seed))
-    wanted = order[: SIZES[quality]].sort().values
+
+def _of_samples(held: Iterable[Batch], quality: int, samples: int, seed: int) -> Subset:
+    wanted = _order(samples, seed)[: SIZES[quality]].sort().values
     found, start = [], 0
     for chunk in held:
         here = wanted[(wanted >= start) & (wanted < start + chunk.size)] - start
         if len(here):
             found.append(chunk.take(here))
         start += chunk.size
-    return [piece for batch in _data.merge(found) for piece in _data.chunks(batch)]
+    pieces = tuple(piece for batch in _data.merge(found) for piece in _data.chunks(batch))
+    return Subset(quality, pieces, len(wanted), samples, "samples")
+
+
+def _of_batches(held: Sequence[Batch], quality: int, seed: int) -> Subset:
+    order, sizes = _order(len(held), seed).tolist(), getattr(held, "sizes", None) or [b.size for b in held]
+    count = _BATCHES[quality]
+    while count < len(held) and sum(sizes[index] for index in order[:count]) < SIZES[quality]:
+        count += 1
+    chosen = set(order[:count])
+    batches = tuple(batch for index, batch in enumerate(held) if index in chosen)
+    return Subset(quality, batches, count, len(held), "batches")
+
+
+class PerBatch:
+    """All fields of each batch, and what it counts for, as a step says it."""
+
+    def read(self, replica: ModelReplica, batch: Batch) -> tuple[Tensor, Tensor]:
+        """At the θ in the replica's buffer, (1, F) and (1,) float64."""
+        said, values = replica.read(batch)
+        weight = replica.measure.weight(batch) if said is None else said
+        return torch.tensor([values], dtype=torch.float64), torch.tensor([weight], dtype=torch.float64)
 
 
 class PerSample:
@@ -61,9 +114,10 @@ class PerSample:
 
     def __init__(self) -> None:
         self._ways: dict[int, Callable[[_Field, Any, Batch], Tensor]] = {}
+        self._weights: dict[Batch, Tensor] = {}
 
-    def read(self, replica: ModelReplica, batch: Batch) -> Tensor:
-        """At the θ in the replica's buffer, (n, F) float64."""
+    def read(self, replica: ModelReplica, batch: Batch) -> tuple[Tensor, Tensor]:
+        """At the θ in the replica's buffer, (n, F) float64, and what each counts for, (n,) float64."""
         measure = replica.measure
         assert isinstance(measure, PairMeasure)
         all_fields = [_Field(measure.loss), *map(_Field.of_metric, measure.others)]
@@ -73,7 +127,14 @@ class PerSample:
                 [self._column(i, field, output, batch) for i, field in enumerate(all_fields)], 1
             )
 
-        return replica.output(batch, columns)
+        return replica.output(batch, columns), self._weighed(replica, batch)
+
+    def _weighed(self, replica: ModelReplica, batch: Batch) -> Tensor:
+        if batch not in self._weights:  # the same at every node
+            rows = (batch.rows(row, row + 1) for row in range(batch.size))
+            weights = [replica.measure.weight(row) for row in rows]
+            self._weights[batch] = torch.tensor(weights, dtype=torch.float64)
+        return self._weights[batch]
 
     def _column(self, index: int, field: _Field, output: Any, batch: Batch) -> Tensor:
         if index not in self._ways:
@@ -127,11 +188,3 @@ def _one_by_one(field: _Field, output: Any, batch: Batch) -> Tensor:
     whole = Batch(output, batch.y, batch.size)
     rows = (whole.rows(index, index + 1) for index in range(batch.size))
     return torch.tensor([number(field.read(row.x, row)) for row in rows], dtype=torch.float64)
-
-
-def weights(replica: ModelReplica, batches: Sequence[Batch]) -> Tensor:
-    """What each sample of these batches counts for, (n,) float64."""
-    found = [
-        replica.measure.weight(batch.rows(row, row + 1)) for batch in batches for row in range(batch.size)
-    ]
-    return torch.tensor(found, dtype=torch.float64)

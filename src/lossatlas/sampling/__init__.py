@@ -7,7 +7,7 @@ from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.sheet import Map, draw, spread_of
 from lossatlas.sampling.store import NodeStore, Point, grid_points
-from lossatlas.sampling.tile import Pass, Tile, nodes_of, parts, read_pass
+from lossatlas.sampling.tile import Pass, Sample, Tile, nodes_of, parts, read_pass
 
 __all__ = [
     "Evaluator",
@@ -18,6 +18,7 @@ __all__ = [
     "Point",
     "Preview",
     "Profile",
+    "Sample",
     "Tile",
     "draw",
     "grid_points",

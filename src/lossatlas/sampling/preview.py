@@ -16,7 +16,7 @@ from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.store import NodeStore, Point
 from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.sampled import Sampled
-from lossatlas.sampling.tile import Pass, nodes_of, read_pass
+from lossatlas.sampling.tile import Pass, Sample, nodes_of, read_pass
 
 # Qualities below that of all data.
 QUALITIES = tuple(range(len(SIZES)))
@@ -37,8 +37,8 @@ class Preview:
 
     def __init__(self, evaluator: Evaluator, sampled: Sampled, quality: int, rounding: float) -> None:
         objective = evaluator.objective
-        self.quality, self.samples, self._rounding = quality, sampled.samples, rounding
-        self._fields, self._share = len(objective.fields), sampled.samples / sampled.population
+        self.quality, self.subset, self._rounding = quality, sampled.subset, rounding
+        self._fields = len(objective.fields)
         self._at_work = sampled.on(evaluator.plane)
         self._line = len(evaluator.plane.directions) == 1
         self.store = NodeStore(2 * self._fields)
@@ -58,20 +58,20 @@ class Preview:
         if reference is None:
             return None
 
-        def errors(points: list[Point]) -> tuple[float, float]:
-            shape = self.store.get(points)[:, self._fields + field]
-            return float(reference.level[field]), float(np.max(shape))
+        def sample_of(points: list[Point]) -> Sample:
+            shape = float(np.max(self.store.get(points)[:, self._fields + field]))
+            return Sample(self.quality, self.subset.words, float(reference.level[field]), shape)
 
-        return read_pass(
-            self.store, address, field, self._rounding,
-            line=self._line, quality=self.quality, errors=errors,
-        )  # fmt: skip
+        return read_pass(self.store, address, field, self._rounding, line=self._line, sample_of=sample_of)
 
     def pays(self) -> Generator[None, None, bool]:
         """Whether a first picture on all data is so far away that this one is worth its time."""
+        share = self.subset.size / self.subset.population
+        if share > _SHARE:
+            return False
         reference = yield from self._at_work.reference()
         nodes = _FIRST_NODES / jobs.worker.threads
-        return reference.seconds / self._share * nodes > _WAITED[self.quality]
+        return reference.seconds / share * nodes > _WAITED[self.quality]
 
 
 def preview_of(evaluator: Evaluator, quality: int, rounding: float) -> Preview | str:
@@ -123,4 +123,5 @@ def in_words(objective: Objective) -> str:
     if reasons[0]:
         return f"previews: none, since {reasons[0]}"
     sizes = " and ".join(str(size) for size, reason in zip(SIZES, reasons, strict=True) if reason is None)
-    return f"previews: on {sizes} of {objective.samples} samples, where all of them take long"
+    over = "" if objective.separable else ", in whole batches, over whose means their error is estimated"
+    return f"previews: on {sizes} of {objective.samples} samples{over}, where all of them take long"

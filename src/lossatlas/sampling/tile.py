@@ -19,6 +19,16 @@ from lossatlas.sampling.store import NodeStore, Point, grid_points
 _HALVED = 5
 
 
+@dataclass(frozen=True)
+class Sample:
+    """What the values of a preview rest on, and their standard errors in units of the field; inf: unknown."""
+
+    quality: int  # 0 or 1
+    rests_on: str  # "512 of 60 000 samples", or so many batches
+    level: float  # of the level, which the whole plane shares
+    shape: float  # the largest of its nodes' beside the level
+
+
 @dataclass(frozen=True, eq=False)
 class Pass:
     """The evaluated values of a tile: n × n nodes and, half-way to the next pass, the centres of their cells.
@@ -30,11 +40,7 @@ class Pass:
     values: np.ndarray  # (n, n) float64, row 0 at the lowest b; (1, n) of a line
     centres: np.ndarray | None  # (n − 1, n − 1) float64
     rounding: float  # ε of the dtype that they were evaluated in
-    quality: int = 2  # 2: every value rests on all data; below, on a sample of them
-    se_level: float = (
-        0.0  # standard error of the level that the whole plane shares, in units of the field; inf: unknown
-    )
-    se_shape: float = 0.0  # the largest of its nodes' standard errors beside the level
+    sample: Sample | None = None  # what a preview rests on; None: every value rests on all data
 
     @functools.cached_property
     def error(self) -> StatedError:
@@ -56,7 +62,7 @@ class Pass:
     @property
     def _sampling(self) -> float:
         """What its values may be off by, since they rest on a sample."""
-        return 2.0 * (self.se_level + self.se_shape)
+        return 2.0 * (self.sample.level + self.sample.shape) if self.sample else 0.0
 
     def _judge(self, values: np.ndarray, centres: np.ndarray | None, floor: float) -> StatedError:
         if centres is not None:
@@ -77,12 +83,12 @@ class Pass:
     def rank(self) -> int:
         """How much is known: grows from pass to pass, and is below 0 of a preview."""
         coarse = 2 * PASSES.index(self.nodes) + (self.centres is not None)
-        return coarse + 2 * len(PASSES) * (self.quality - 2)
+        return coarse - (2 * len(PASSES) * (2 - self.sample.quality) if self.sample else 0)
 
     @property
     def complete(self) -> bool:
         """Whether every node of the tile is evaluated."""
-        return self.nodes == CELLS + 1 and self.quality == 2
+        return self.nodes == CELLS + 1 and self.sample is None
 
     def filled(self) -> np.ndarray:
         """(33, 33), or (1, 33): the evaluated nodes and, between them, the spline through them."""
@@ -98,8 +104,8 @@ class Pass:
         side = (CELLS + 1, CELLS + 1)
         error = math.inf if self.error.value is None else self.error.value
         return Tile(
-            self.address, field, values.reshape(side), evaluated.reshape(side), self.nodes, self.quality, self.se_level,
-            self.se_shape, error,
+            self.address, field, values.reshape(side), evaluated.reshape(side), self.nodes,
+            *((self.sample.quality, self.sample.level, self.sample.shape) if self.sample else (2, 0.0, 0.0)), error,
         )  # fmt: skip
 
 
@@ -113,10 +119,8 @@ class Tile:
     evaluated: np.ndarray  # (33, 33) bool; the other entries are interpolated
     nodes: int  # evaluated nodes per side
     quality: int  # 2: every value rests on the whole data set; 0 and 1: on a sample
-    se_level: float  # standard error of the level, the same all over the plane; in units of the field, 0 at quality 2
-    se_shape: (
-        float  # largest standard error of a value beside the level's; in units of the field, 0 at quality 2
-    )
+    se_level: float  # standard error of the level, the same all over the plane; 0 at quality 2
+    se_shape: float  # the largest standard error of a value beside the level's; 0 at quality 2
     error: float  # stated maximum error of the function drawn through the nodes, in units of the field
 
 
@@ -133,12 +137,11 @@ def read_pass(
     rounding: float,
     *,
     line: bool = False,
-    quality: int = 2,
-    errors: Callable[[list[Point]], tuple[float, float]] = lambda points: (0.0, 0.0),
+    sample_of: Callable[[list[Point]], Sample | None] = lambda points: None,
 ) -> Pass | None:
     """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two.
 
-    errors: the standard errors of level and shape of these nodes.
+    sample_of: what the values at these nodes rest on, where that is not all data.
     """
     points: list[Point] = []
     nodes = 0
@@ -155,7 +158,7 @@ def read_pass(
         middle = grid_points(*address.centres(nodes))
         if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
-    return Pass(address, values, centres, rounding, quality, *errors(points))
+    return Pass(address, values, centres, rounding, sample_of(points))
 
 
 def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list[tuple[int, list[Point]]]:

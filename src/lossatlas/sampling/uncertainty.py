@@ -29,7 +29,8 @@ def standard_errors(residuals: np.ndarray, population: int) -> np.ndarray:
         # Of the mean of a sample without replacement.
         of_mean = np.abs(skewness) * abs(1.0 - 2.0 * share) / np.sqrt(n * (1.0 - share))
     reach = _reach(np.where(of_mean > 0, of_mean, 1e-9))
-    widened = error * np.maximum(reach / _Z, 1.0)
+    # Of few, Student's t: its quantile to the first order of 1 / (n − 1).
+    widened = error * np.maximum(reach / _Z, 1.0) * (1.0 + (_Z**2 + 1.0) / (4.0 * (n - 1)))
     return np.where(np.isfinite(deviation), np.where(of_mean > _LONGEST_TAIL, np.inf, widened), np.inf)
 
 

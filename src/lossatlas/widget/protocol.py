@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lossatlas.geometry import CELLS, TileAddress
-from lossatlas.objective.subset import SIZES
 from lossatlas.sampling import Pass
 from lossatlas.scene import Scene
 
@@ -311,19 +310,19 @@ def tiles(
     heads, chunks, offset = [], [], 0
     for field, item in passes:
         values = item.values.ravel() if item.centres is None else np.append(item.values, item.centres)
-        base = bases.of(field, item)
+        base, sample = bases.of(field, item), item.sample
         finite = values[np.isfinite(values)]
         heads.append(
             {
-                "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": item.quality,
+                "z": item.address.z, "x": item.address.x, "y": item.address.y, "f": field, "q": 2 if sample is None else sample.quality,
                 "nodes": item.nodes, "centres": item.centres is not None, "error": finite_or_none(item.error.value),
                 "error_of_log": finite_or_none(item.error_of_log.value),
                 "min": float(finite.min()) if len(finite) else None,
                 "max": float(finite.max()) if len(finite) else None,
-                "bad": len(values) - len(finite), "se_level": finite_or_none(item.se_level),
-                "se_shape": finite_or_none(item.se_shape), "noise": item.error.noise,
+                "bad": len(values) - len(finite), "se_level": finite_or_none(sample.level) if sample else 0.0,
+                "se_shape": finite_or_none(sample.shape) if sample else 0.0, "noise": item.error.noise,
                 "base": base, "off": offset, **({"rows": 1} if len(item.values) == 1 else {}),
-                **({"samples": SIZES[item.quality]} if item.quality < len(SIZES) else {}),
+                **({"rests_on": sample.rests_on} if sample else {}),
             }
         )  # fmt: skip
         chunks.append((values - base).astype("<f4"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Generator, Sequence
@@ -14,11 +15,14 @@ from lossatlas.geometry import Slice
 from lossatlas.objective import Objective
 from lossatlas.objective.probes import raised
 from lossatlas.objective.replica import ModelReplica
-from lossatlas.objective.subset import SIZES, PerSample, no_subset, subset, weights
+from lossatlas.objective.subset import PerBatch, PerSample, subset
 from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.strategy import Pool
 from lossatlas.sampling.uncertainty import standard_errors
+
+# A reference that takes so many seconds is told apart from what is made once without a second run.
+_LONG = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,32 +35,29 @@ class Reference:
 
 
 class Sampled:
-    """One node at a time on the sample of a quality. Raises Unfit where there is none. Reads a loader beyond its budget."""
+    """One node at a time on the subset of a quality. Raises Unfit where there is none. Reads a loader beyond its budget."""
 
     def __init__(self, objective: Objective, quality: int, seed: int = 0) -> None:
         replica = objective.spare_replica()
-        if reason := no_subset(objective, replica, quality):
-            raise Unfit(reason)
+        found = subset(objective, replica, quality, seed)
+        if isinstance(found, str):
+            raise Unfit(found)
         assert isinstance(replica, ModelReplica)
-        self.samples, self.population = SIZES[quality], objective.samples
-        self.decay = replica.decay
-        self.batches = subset(objective, quality, seed)
-        weighed = weights(replica, self.batches)
-        self.weights = (weighed / weighed.mean()).numpy()[:, None]
-        self.reader = PerSample()
+        self.subset, self.decay = found, replica.decay
+        self.reader = PerSample() if found.unit == "samples" else PerBatch()
         maker = weakref.proxy(objective)
         self.replicas: Pool[ModelReplica] = Pool(lambda: self._made(maker))
 
     def _made(self, objective: Objective) -> ModelReplica:
         replica = objective.spare_replica()
         assert isinstance(replica, ModelReplica)
-        replica.hold(self.batches)
+        replica.hold(list(self.subset.batches))
         return replica
 
     @property
     def identity(self) -> str:
         """What it does, in words."""
-        return f"{self.samples} of {self.population} samples, one node at a time, one thread"
+        return f"{self.subset.size} of {self.subset.population} {self.subset.unit}, one node at a time, one thread"
 
     def on(self, plane: Slice) -> SampledOn:
         """The strategy on this plane or line."""
@@ -75,11 +76,16 @@ class SampledOn:
     def reference(self) -> Generator[None, None, Reference]:
         """The sample at the plane's origin; yields between chunks."""
         if self.known is None:
-            begun = time.perf_counter()
-            values, _ = yield from self._values(0.0, 0.0)
-            residuals = self._residuals(values)
-            level = self._of_fields(standard_errors(residuals, self._sampled.population), 0.0)
-            self.known = Reference(residuals, level, time.perf_counter() - begun)
+            seconds = math.inf
+            for _ in range(2):  # the first pays for what is made once
+                begun = time.perf_counter()
+                values, weights, _ = yield from self._values(0.0, 0.0)
+                seconds = min(seconds, time.perf_counter() - begun)
+                if seconds > _LONG:
+                    break
+            residuals = _residuals(values, weights)
+            level = self._of_fields(standard_errors(residuals, self._sampled.subset.population), 0.0)
+            self.known = Reference(residuals, level, seconds)
         return self.known
 
     def prepare(self) -> Generator[None, None, None]:
@@ -91,26 +97,28 @@ class SampledOn:
         reference = yield from self.reference()
         rows = []
         for a, b in points:
-            values, decay = yield from self._values(a, b)
-            means = (self._sampled.weights * values).mean(axis=0)
-            shape = standard_errors(self._residuals(values) - reference.residuals, self._sampled.population)
+            values, weights, decay = yield from self._values(a, b)
+            means = (weights * values).mean(axis=0)
+            differences = _residuals(values, weights) - reference.residuals
+            shape = standard_errors(differences, self._sampled.subset.population)
             means[0] += decay
             rows.append(np.concatenate([self._of_fields(means, decay), self._of_fields(shape, 0.0)]))
         return np.array(rows)
 
-    def _values(self, a: float, b: float) -> Generator[None, None, tuple[np.ndarray, float]]:
-        """The fields of each sample at a point, (n, F) float64, and ½ λ‖θ‖²."""
+    def _values(self, a: float, b: float) -> Generator[None, None, tuple[np.ndarray, np.ndarray, float]]:
+        """The fields of each sample at a point, (n, F) float64, what it counts for, (n, 1) with mean 1, and ½ λ‖θ‖²."""
         sampled, found = self._sampled, []
         with sampled.replicas.lend() as replica:
             self._plane.write(a, b, replica.buffer)
-            for batch in sampled.batches:
+            for batch in sampled.subset.batches:
                 try:
                     found.append(sampled.reader.read(replica, batch))
                 except Exception as error:
                     raise raised(error, f"at a = {a:g}, b = {b:g}", batch) from error
                 yield
             square = float(replica.buffer.double().square().sum()) if sampled.decay else 0.0
-        return torch.cat(found).cpu().numpy(), 0.5 * sampled.decay * square
+        values, weights = (torch.cat(part).numpy() for part in zip(*found, strict=True))
+        return values, (weights / weights.mean())[:, None], 0.5 * sampled.decay * square
 
     def _of_fields(self, measured: np.ndarray, decay: float) -> np.ndarray:
         """The columns of all fields: weight decay makes two of the loss and itself, of which no sample is drawn."""
@@ -118,8 +126,8 @@ class SampledOn:
             return measured
         return np.array([measured[0], measured[0] - decay, decay, *measured[1:]])
 
-    def _residuals(self, values: np.ndarray) -> np.ndarray:
-        """How each sample moves the weighted mean."""
-        weights = self._sampled.weights
-        residuals: np.ndarray = weights * (values - (weights * values).mean(axis=0))
-        return residuals
+
+def _residuals(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How each sample moves the weighted mean."""
+    residuals: np.ndarray = weights * (values - (weights * values).mean(axis=0))
+    return residuals
