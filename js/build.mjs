@@ -65,9 +65,14 @@ const shaders = {
     // Uniforms are known by name on both sides: uBackground is uA in either.
     const program = readFileSync(join(here, "src", "render", "program.js"), "utf8");
     const uniforms = [...new Set(program.match(/\bu[A-Z][A-Za-z]*\b/g))].sort();
-    const shorter = (/** @type {string} */ name) => `u${"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[uniforms.indexOf(name)]}`;
+    const shorter = (/** @type {string} */ name) => {
+      const letter = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[uniforms.indexOf(name)];
+      if (letter === undefined) throw new Error(`program.js has no uniform ${name}, or there are more than 26.`);
+      return `u${letter}`;
+    };
     build.onLoad({filter: /render[/\\](program|gl)\.js$/}, ({path}) => {
       const source = readFileSync(path, "utf8");
+      if (source.includes("`u$")) throw new Error(`${path} puts the name of a uniform together. Write it in full.`);
       const contents = source.replace(/(#version 300 es\n)([^`]*)/g, (_, head, body) => head + shortGlsl(body));
       return {contents: contents.replace(/\bu[A-Z][A-Za-z]*\b/g, shorter), loader: "js"};
     });

@@ -226,19 +226,20 @@ function createPipeline(gl) {
   };
 
   /**
-   * @param {"To" | "From"} role
+   * @param {string} cell the names of two uniforms, in full: the build gives them short ones
+   * @param {string} rest
    * @param {Patch} patch
    * @param {Quad["rect"]} rect
    * @param {number} x
    * @param {number} y
    */
-  const setWalk = (role, patch, rect, x, y) => {
+  const setWalk = (cell, rest, patch, rect, x, y) => {
     // float32 keeps its digits when what it counts from is in the first cell: a parent may be magnified a thousandfold.
     const start = walk(patch, rect, x, y);
     const cellX = Math.floor(start.x);
     const cellY = Math.floor(start.y);
-    gl.uniform2i(at(`u${role}Cell`), cellX, cellY);
-    gl.uniform4f(at(`u${role}Walk`), start.x - cellX, start.y - cellY, start.stepX, start.stepY);
+    gl.uniform2i(at(cell), cellX, cellY);
+    gl.uniform4f(at(rest), start.x - cellX, start.y - cellY, start.stepX, start.stepY);
   };
 
   return {
@@ -270,10 +271,10 @@ function createPipeline(gl) {
         gl.uniform2f(at("uOffset"), quad.to.offset, from.offset);
         gl.activeTexture(gl.TEXTURE0);
         textures.bind(owner, quad.to);
-        setWalk("To", quad.to, quad.rect, x0, y0);
+        setWalk("uToCell", "uToWalk", quad.to, quad.rect, x0, y0);
         gl.activeTexture(gl.TEXTURE1);
         textures.bind(owner, from);
-        setWalk("From", from, quad.rect, x0, y0);
+        setWalk("uFromCell", "uFromWalk", from, quad.rect, x0, y0);
         gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
       }
       textures.trim();
