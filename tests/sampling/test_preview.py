@@ -210,9 +210,11 @@ def test_a_model_that_raises_says_where() -> None:
     assert "too far out" in str(caught.value)
 
 
-def test_previews_are_shown_where_all_data_take_long() -> None:
-    small = map_of()
-    assert jobs.call(small.previews()) == ()  # a first picture on all data is there at once
+def test_previews_are_shown_where_all_data_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobs.call(map_of(samples=1900).previews()) == ()  # of which 512 are no small share
+    monkeypatch.setattr("lossatlas.sampling.preview._WAITED", (60.0, 60.0))
+    assert jobs.call(map_of().previews()) == ()  # a first picture on all data is there at once
+    monkeypatch.undo()
     x, y = classification(300_000)
     wide = nn.Sequential(nn.Linear(6, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 3))
     objective = la.Objective(wide, F.cross_entropy, (x, y))

@@ -80,6 +80,19 @@ def test_the_wanted_tiles_come_with_the_engines_values(page, opened):
         assert (head["min"], head["max"]) == (truth.min(), truth.max())
 
 
+def test_what_somebody_else_has_evaluated_meanwhile_is_sent_when_it_is_asked_for_again(page, opened):
+    """Work that was broken off may still bring in nodes: nothing is left to evaluate, and the page has not seen them."""
+    session = opened(digits_like()[1])
+    session.handle(page.want(HOME))
+    page.wait_for(lambda: set(HOME) <= set(page.tiles()), "a first pass")
+    session.handle(page.want([], rev=2))
+    page.wait_for(lambda: not session._jobs, "the end of all work")
+    for address in HOME:
+        session.landscape.tile(TileAddress(*address))
+    session.handle(page.want(HOME, rev=3))
+    complete(page, HOME)
+
+
 def test_neighbours_agree_to_the_bit_on_the_wire(page, opened):
     opened().handle(page.want(HOME))
     tiles = complete(page, HOME)

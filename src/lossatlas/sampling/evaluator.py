@@ -65,9 +65,9 @@ class Evaluator:
         todo = _Todo(missing)
         jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
         try:
-            yield from self._take(todo, group)
-            while todo.in_hand:  # the last nodes, on other threads
-                todo.wait()
+            while todo.unfinished:
+                yield from self._take(todo, group)
+                todo.wait()  # for the last nodes, on other threads: they may be put off, and left to whoever is there
                 yield
         finally:
             todo.stop()
@@ -110,6 +110,12 @@ class _Todo:
         self.in_hand = 0
         self.evaluated = 0
         self.error: Exception | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether points are left, or in anybody's hand."""
+        with self._changed:
+            return bool(self._left) or self.in_hand > 0
 
     def take(self, most: int) -> list[Point]:
         """The next points, none when none are left."""

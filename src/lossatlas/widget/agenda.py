@@ -120,6 +120,10 @@ class Agenda:
             if not task.pieces or self._is_good_enough(address):
                 del self._tasks[address]
 
+    def works_on(self, address: TileAddress) -> bool:
+        """Whether there are nodes of a tile to be evaluated."""
+        return address in self._tasks
+
     def wanted(self, address: TileAddress) -> bool:
         """Whether any page still wants a tile."""
         return address in self._wanted

@@ -159,7 +159,8 @@ class Session:
                 else:
                     self._agenda.want(request)
                     for address in request.tiles:
-                        self._announce(address, again=False)
+                        # Nothing to evaluate, and still asked for: known since it was last sent.
+                        self._announce(address, again=not self._agenda.works_on(address))
                     self._work(jobs.TILES, self._tiles)
             case Probe():
                 self._probe(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Generator, Sequence
@@ -21,9 +20,6 @@ from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.strategy import Pool
 from lossatlas.sampling.uncertainty import standard_errors
 
-# A reference that takes so many seconds is told apart from what is made once without a second run.
-_LONG = 0.1
-
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -31,7 +27,7 @@ class Reference:
 
     residuals: np.ndarray  # (n, F), about the mean
     level: np.ndarray  # (F,) standard error of the mean: what the whole preview may lie too high or too low
-    seconds: float  # that it took
+    seconds: float  # that the mean alone takes there
 
 
 class Sampled:
@@ -76,13 +72,8 @@ class SampledOn:
     def reference(self) -> Generator[None, None, Reference]:
         """The sample at the plane's origin; yields between chunks."""
         if self.known is None:
-            seconds = math.inf
-            for _ in range(2):  # the first pays for what is made once
-                begun = time.perf_counter()
-                values, weights, _ = yield from self._values(0.0, 0.0)
-                seconds = min(seconds, time.perf_counter() - begun)
-                if seconds > _LONG:
-                    break
+            values, weights, _ = yield from self._values(0.0, 0.0)
+            seconds = yield from self._seconds()
             residuals = _residuals(values, weights)
             level = self._of_fields(standard_errors(residuals, self._sampled.subset.population), 0.0)
             self.known = Reference(residuals, level, seconds)
@@ -119,6 +110,13 @@ class SampledOn:
             square = float(replica.buffer.double().square().sum()) if sampled.decay else 0.0
         values, weights = (torch.cat(part).numpy() for part in zip(*found, strict=True))
         return values, (weights / weights.mean())[:, None], 0.5 * sampled.decay * square
+
+    def _seconds(self) -> Generator[None, None, float]:
+        """How long the plain mean over the sample takes: what a node on all data takes more of."""
+        with self._sampled.replicas.lend() as replica:
+            begun = time.perf_counter()
+            yield from replica.run()
+            return time.perf_counter() - begun
 
     def _of_fields(self, measured: np.ndarray, decay: float) -> np.ndarray:
         """The columns of all fields: weight decay makes two of the loss and itself, of which no sample is drawn."""
