@@ -221,6 +221,13 @@ class LabServer:
         raise RuntimeError(f"JupyterLab did not come up within {timeout:.0f} s. It said:\n{self.log()}")
 
 
+# Whether the kernel of the notebook in sight runs a first line within so many milliseconds.
+ANSWERS = f"""(patience) => Promise.race([
+    {PANEL}.sessionContext.session.kernel.requestExecute({{code: "import torch", silent: true}}).done.then(() => true),
+    new Promise((resolve) => setTimeout(() => resolve(false), patience)),
+])"""
+
+
 class Lab:
     """What one test sees of the server and the browser."""
 
@@ -278,7 +285,10 @@ class Lab:
         self.opened.append(notebook)
         if plain:
             self._plain.append(notebook)
-        notebook.load()
+        if kernel == "python3" or notebook_cells is None:
+            notebook.load()
+        else:
+            notebook.load_with_new_kernel()
         return notebook
 
     def close(self) -> None:
@@ -310,26 +320,39 @@ class Notebook:
 
     # Opening
 
-    def load(self) -> None:
-        """Open the notebook, in a page that has JupyterLab already or in a new one."""
+    def load(self, idle: float = 60) -> None:
+        """Open the notebook, in a page that has JupyterLab already or in a new one; idle: seconds that its kernel has."""
         if self.page.url == "about:blank":
-            self.reload()
+            self.reload(idle)
             return
         self.page.evaluate(
             "path => window.jupyterapp.commands.execute('docmanager:open', {path})", self.path.name
         )
-        self._wait_shown()
+        self._wait_shown(idle)
 
-    def reload(self) -> None:
+    def load_with_new_kernel(self) -> None:
+        """The same with a kernel that nobody has made ready: one that starts and never answers is started once more.
+
+        ipykernel 7.3 does so now and then, whatever is run on it.
+        """
+        try:
+            self.load(idle=25)
+            answers = bool(self.page.evaluate(ANSWERS, 25_000))
+        except PlaywrightTimeoutError:
+            answers = False
+        if not answers:
+            self.restart_kernel()
+
+    def reload(self, idle: float = 60) -> None:
         """Open the page, or open it again: kernels outlive that."""
         self.page.goto(self._server.url(f"lab/tree/{self.path.name}", "&reset"))
         self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
-        self._wait_shown()
+        self._wait_shown(idle)
 
-    def _wait_shown(self) -> None:
+    def _wait_shown(self, idle: float) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook", timeout=60_000)
         self.page.wait_for_function(f"() => {PANEL}?.sessionContext !== undefined", timeout=60_000)
-        self.wait_idle(timeout=60)
+        self.wait_idle(timeout=idle)
 
     def clear(self) -> bool:
         """Close the notebook, and say whether its page can show another: it is there, silent, and asks nothing."""
