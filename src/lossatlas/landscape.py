@@ -235,20 +235,20 @@ class Landscape:
         over the tile, 0 for exact. Raises ValueError for a tile finer than the dtype can tell apart, EvaluationError
         when the model raises.
         """
-        column = self._column(field)
+        self._column(field)
         self.plane  # noqa: B018 - says in words that a line has no tiles
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
         self.check_address(address)
         allowed = check_tolerance(tolerance)
-        return jobs.call(self._tile(address, quality, allowed, column))
+        return jobs.call(self._tile(address, quality, allowed, field))
 
     def _tile(
-        self, address: TileAddress, quality: int, tolerance: float, column: int
+        self, address: TileAddress, quality: int, tolerance: float, field: str
     ) -> Generator[None, None, Tile]:
         yield
-        field = self.objective.fields[column]
-        sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 else ""
+        column = self._column(field)
+        sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 else None
         if isinstance(sketch, Preview):
             yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES))
             found, store = sketch.known(address, column), sketch.store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import lossatlas as la
 from lossatlas import jobs
 from lossatlas.objective.subset import PerSample, Subset, subset
+from lossatlas.sampling.tile import Pass, Sample
 from lossatlas.sampling.uncertainty import standard_errors
 from tests.zoo import F, classification, mlp
 
@@ -106,6 +108,31 @@ def test_a_whole_preview_covers_the_truth_at_every_node() -> None:
     away = np.abs(preview.values - exact.values)[preview.evaluated]
     assert away.max() <= 2 * (preview.se_level + preview.se_shape)
     assert np.abs(preview.values - exact.values).max() <= preview.error
+
+
+def test_samples_that_count_for_nothing_have_no_say_and_no_mean() -> None:
+    """Their own mean is that of no target, 0 / 0."""
+    _, (x, y) = trained()
+    ignored = y.clone()
+    ignored[::3] = -100
+    landscape = map_of((x, ignored), weight="tokens")
+    tile = landscape.tile(HOME, 0)
+    kept = landscape.objective.on((x[ignored >= 0], y[ignored >= 0]))
+    exact = la.Landscape(kept, landscape.plane).grid((0, 1, 0, 1), (5, 5))
+    assert 0 < tile.se_level < 0.1
+    assert np.isfinite(tile.error)
+    assert np.abs(tile.values[::8, ::8] - exact).max() < 2 * (tile.se_level + tile.se_shape)
+
+
+def test_on_a_log_scale_a_sample_may_be_off_by_more_towards_zero() -> None:
+    flat = np.full((5, 5), 2.0)
+
+    def error_of(level: float) -> float | None:
+        return Pass(HOME, flat, None, 0.0, Sample(0, "512 of 6000 samples", level, 0.0)).error_of_log.value
+
+    assert error_of(0.5) == pytest.approx(math.log(2.0) - math.log(1.0))
+    assert error_of(0.999) == pytest.approx(math.log(2.0) - math.log(0.002))
+    assert error_of(1.0) is None  # the logarithm of nothing
 
 
 @pytest.mark.parametrize("rare", [0, 1])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import lossatlas as la
 from lossatlas import jobs
 from lossatlas.objective import Objective
-from lossatlas.sampling.strategies.choice import _candidates, _kept_plain, choice_for
+from lossatlas.sampling.strategies.choice import _candidates, _kept_plain, _sample, choice_for
 from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.stack import Stack
 from lossatlas.sampling.strategies.strategy import Strategy, plain, rearranged
@@ -156,7 +156,7 @@ def test_every_strategy_that_fits_a_model_of_the_zoo_has_the_plain_strategys_val
     plane, few = la.Plane.random(subject), PLACES[:3]
     expected = values(plain(subject), plane, few)
     rounding = 64 * torch.finfo(subject.dtype).eps
-    for candidate in _candidates(subject):
+    for candidate in _candidates(subject, _sample(subject)):
         try:
             strategy = candidate.make(list(subject.held or ()))
         except Unfit:

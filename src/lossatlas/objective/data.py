@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +32,18 @@ class Batch:
     def rows(self, start: int, stop: int) -> Batch:
         """The samples start … stop − 1."""
 
-        def cut(tensor: Tensor) -> Tensor:
-            return tensor[start:stop] if tensor.dim() and tensor.shape[0] == self.size else tensor
-
-        return Batch(map_tensors(cut, self.x), map_tensors(cut, self.y), stop - start)
+        return self._of_rows(lambda tensor: tensor[start:stop], stop - start)
 
     def take(self, rows: Tensor) -> Batch:
         """The samples of these places."""
 
-        def pick(tensor: Tensor) -> Tensor:
-            if not tensor.dim() or tensor.shape[0] != self.size:
-                return tensor
-            return tensor.index_select(0, rows.to(tensor.device))
+        return self._of_rows(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), len(rows))
 
-        return Batch(map_tensors(pick, self.x), map_tensors(pick, self.y), len(rows))
+    def _of_rows(self, pick: Callable[[Tensor], Tensor], size: int) -> Batch:
+        def of(tensor: Tensor) -> Tensor:
+            return pick(tensor) if tensor.dim() and tensor.shape[0] == self.size else tensor
+
+        return Batch(map_tensors(of, self.x), map_tensors(of, self.y), size)
 
     def chunks(self, rows: int) -> list[Batch]:
         """The batch in pieces of at most `rows` samples, all of one size or one more."""
@@ -104,6 +102,16 @@ def merge(batches: Sequence[Batch]) -> list[Batch]:
         return tuple(join(*parts) for parts in zip(*trees, strict=True))
 
     return [Batch(join(*(b.x for b in batches)), join(*(b.y for b in batches)), total)]
+
+
+def reaching(sizes: Iterable[int], least: int) -> int:
+    """How many of these sizes, from the first on, it takes to hold `least`; all where they do not."""
+    count = total = 0
+    for size in sizes:
+        if total >= least:
+            break
+        count, total = count + 1, total + size
+    return count
 
 
 def chunk_rows(batch: Batch) -> int:

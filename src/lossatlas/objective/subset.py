@@ -30,7 +30,6 @@ _COMPARED = 8
 class Subset:
     """Batches drawn without replacement, or samples in pieces that go through the model at once."""
 
-    quality: int
     batches: tuple[Batch, ...]
     size: int  # samples or batches drawn
     population: int  # of all
@@ -86,17 +85,15 @@ def _of_samples(held: Iterable[Batch], quality: int, samples: int, seed: int) ->
             found.append(chunk.take(here))
         start += chunk.size
     pieces = tuple(piece for batch in _data.merge(found) for piece in _data.chunks(batch))
-    return Subset(quality, pieces, len(wanted), samples, "samples")
+    return Subset(pieces, len(wanted), samples, "samples")
 
 
 def _of_batches(held: Sequence[Batch], quality: int, seed: int) -> Subset:
     order, sizes = _order(len(held), seed).tolist(), getattr(held, "sizes", None) or [b.size for b in held]
-    count = _BATCHES[quality]
-    while count < len(held) and sum(sizes[index] for index in order[:count]) < SIZES[quality]:
-        count += 1
+    count = max(_BATCHES[quality], _data.reaching((sizes[index] for index in order), SIZES[quality]))
     chosen = set(order[:count])
     batches = tuple(batch for index, batch in enumerate(held) if index in chosen)
-    return Subset(quality, batches, count, len(held), "batches")
+    return Subset(batches, count, len(held), "batches")
 
 
 class PerBatch:
@@ -163,7 +160,7 @@ def _way(field: _Field, output: Any, batch: Batch) -> Callable[[_Field, Any, Bat
         try:
             if torch.allclose(way(field, some, few).cpu(), alone, rtol=1e-5, atol=1e-8, equal_nan=True):
                 return way
-        except Exception:
+        except Exception:  # a field that cannot be read so, whatever it says of that: the next way is tried
             continue
     return _one_by_one
 

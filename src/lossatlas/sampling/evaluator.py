@@ -63,7 +63,8 @@ class Evaluator:
         rounds = -(-len(missing) // (threads * self._runner.group))
         group = -(-len(missing) // (threads * rounds))  # as even as may be: no thread waits long for the last
         todo = _Todo(missing)
-        jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
+        if threads > 1:
+            jobs.worker.share(lambda: self._take(todo, group), -(-len(missing) // group) - 1)
         try:
             while todo.unfinished:
                 yield from self._take(todo, group)

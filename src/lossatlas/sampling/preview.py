@@ -118,8 +118,8 @@ def seen(evaluator: Evaluator, address: TileAddress, field: int) -> Pass | None:
 
 def in_words(objective: Objective) -> str:
     """Which samples previews of an objective rest on, or why there are none: a line of its report."""
-    replica = objective.spare_replica()
-    reasons = [no_subset(objective, replica, quality) for quality in QUALITIES]
+    with objective.replica() as replica:
+        reasons = [no_subset(objective, replica, quality) for quality in QUALITIES]
     if reasons[0]:
         return f"previews: none, since {reasons[0]}"
     sizes = " and ".join(str(size) for size, reason in zip(SIZES, reasons, strict=True) if reason is None)

@@ -57,7 +57,9 @@ class Pass:
             return UNKNOWN
         floor = floor_of(self.values, self.rounding) / float(self.values.min())
         logs = np.log(self.values), None if self.centres is None else np.log(self.centres)
-        return self._judge(*logs, floor).plus(self._sampling / float(self.values.min()))
+        share = self._sampling / float(self.values.min())
+        # Towards zero a logarithm moves further than away from it: ln v − ln(v − s), without bound at s = v.
+        return self._judge(*logs, floor).plus(-math.log1p(-share) if share < 1 else math.inf)
 
     @property
     def _sampling(self) -> float:

@@ -13,7 +13,7 @@ import torch
 
 from lossatlas.geometry import Slice
 from lossatlas.objective import Objective
-from lossatlas.objective.data import Batch, merge, tensors_of
+from lossatlas.objective.data import Batch, merge, reaching, tensors_of
 from lossatlas.objective.replica import ModelReplica
 from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Unfit
@@ -72,7 +72,9 @@ def choice_for(objective: Objective, plane: Slice) -> Choice:
 def _made(objective: Objective, winner: str) -> Strategy:
     if winner == _PLAIN:
         return plain(objective)
-    (candidate,) = (candidate for candidate in _candidates(objective) if candidate.name == winner)
+    (candidate,) = (
+        candidate for candidate in _candidates(objective, _sample(objective)) if candidate.name == winner
+    )
     return candidate.make(list(objective.held or ()))
 
 
@@ -81,8 +83,8 @@ def _compare(objective: Objective, plane: Slice) -> tuple[str, tuple[str, ...]]:
     reason = _kept_plain(objective)
     if reason:
         return _PLAIN, (f"{_PLAIN}: the only one, since {reason}",)
-    trial = _Trial(objective, plane, _sample(objective))
-    candidates = _candidates(objective)
+    sample = _sample(objective)
+    trial, candidates = _Trial(objective, plane, sample), _candidates(objective, sample)
     folded = {item.base: item for item in candidates if item.base is not None}
     made = [item for item in candidates if item.base is None and trial.make(item)]
     if not made and not trial.make(folded[_PLAIN]):  # nothing to compare with, so nothing is run
@@ -109,6 +111,8 @@ class _Trial:
 
     def make(self, candidate: _Candidate) -> bool:
         """Whether a candidate fits the model."""
+        if candidate.name in self._strategies:
+            return True
         try:
             self._strategies[candidate.name] = candidate.make([self._sample])
         except Unfit as why:
@@ -172,10 +176,8 @@ def _sample(objective: Objective) -> Batch:
     held = objective.held
     assert held
     most = _SAMPLES_OF_IMAGES if _is_wide(held[0]) else _SAMPLES
-    count = 1
-    while count < len(held) and sum(batch.size for batch in held[:count]) < most:
-        count += 1
-    joined = merge(held[:count])[0]  # the first alone where they cannot be joined
+    # The first alone where they cannot be joined.
+    joined = merge(held[: reaching((batch.size for batch in held), most)])[0]
     return joined.rows(0, min(joined.size, most))
 
 
@@ -192,7 +194,7 @@ class _Candidate:
     family: str | None = None
 
 
-def _candidates(objective: Objective) -> list[_Candidate]:
+def _candidates(objective: Objective, sample: Batch) -> list[_Candidate]:
     found = [
         _Candidate("stack", functools.partial(Stack, objective)),
         _folded(objective, _PLAIN, None, False),
@@ -200,7 +202,6 @@ def _candidates(objective: Objective) -> list[_Candidate]:
     filters = any(len(entry.shape) == 4 for entry in objective.parameters)
     if objective.samples < _FEW:  # nothing to cut
         return found
-    sample = _sample(objective)
     for rows in _CHUNKS if filters or _is_wide(sample) else ():
         for channels_last in (False, True) if filters else (False,):
             # Chunks that hold the whole sample are all alike.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lossatlas.objective.data import Batch
+from lossatlas.objective.data import Batch, tensors_of
 from lossatlas.objective.measure import Measure
 from lossatlas.objective.replica import ModelReplica
-from lossatlas.sampling.strategies.program import FORMS, Unfit, tensors_in
+from lossatlas.sampling.strategies.program import FORMS, Unfit, name_of
 
 # Layers whose result has its channels in dimension 1, one row of the weight for each.
 _LAYERS = ("conv1d", "conv2d", "conv3d", "linear")
@@ -88,16 +88,16 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = kwargs or {}
         result = func(*args, **options)
-        self._calls.append(_Call(_name_of(func), args, options, result))
+        self._calls.append(_Call(name_of(func), args, options, result))
         return result
 
     def plan(self, output: Any, module: nn.Module) -> Plan:
         names = {id(tensor): name for name, tensor in _tensors_of(module).items()}
-        uses = Counter(id(tensor) for tensor in tensors_in(output))
+        uses = Counter(id(tensor) for tensor in tensors_of(output))
         made: dict[int, int] = {}
         for place, call in enumerate(self._calls):
             if call.name not in FORMS:
-                uses.update(id(tensor) for tensor in tensors_in((call.arguments, call.options)))
+                uses.update(id(tensor) for tensor in tensors_of((call.arguments, call.options)))
             if isinstance(call.result, Tensor):
                 made.setdefault(id(call.result), place)
         folds: dict[int, Fold] = {}
@@ -180,15 +180,14 @@ class _Player(TorchFunctionMode):
     def __init__(self, plan: Plan, known: Mapping[str, Tensor]) -> None:
         super().__init__()
         self._plan, self._known, self._place = plan, known, -1
-        self._taken: dict[
-            int, Tensor
-        ] = {}  # what layers made, by the place of the normalisation that is in it
+        # What layers made, by the place of the normalisation that is in it.
+        self._taken: dict[int, Tensor] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = kwargs or {}
         self._place += 1
         place, plan = self._place, self._plan
-        if place >= len(plan.calls) or _name_of(func) != plan.calls[place]:
+        if place >= len(plan.calls) or name_of(func) != plan.calls[place]:
             raise _AnotherWay
         fold = plan.folds.get(place)
         if fold is not None:
@@ -207,7 +206,3 @@ class _Player(TorchFunctionMode):
 
 def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def _name_of(func: Callable[..., Any]) -> str:
-    return getattr(func, "__name__", str(func))

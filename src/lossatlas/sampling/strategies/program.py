@@ -8,7 +8,7 @@ the model does is seen on one run on each chunk of data, so that shared values m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,9 +103,7 @@ _POINTWISE: Mapping[str, Callable[..., Any]] = {
     for name in names.split()
 }
 _OVER_THEMSELVES: Mapping[Callable[..., Any], Callable[..., Any]] = {
-    getattr(torch, name): getattr(torch, name + "_")
-    for name in _OF_TORCH.split()
-    if hasattr(torch, name + "_")
+    getattr(torch, name): getattr(torch, name + "_") for name in _OF_TORCH.split()
 }
 _BINARY: Mapping[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("add", "sub", "mul", "div")
@@ -159,8 +157,8 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = kwargs or {}
         result = func(*args, **options)
-        name = getattr(func, "__name__", str(func))
-        moved = (id(t) in self._own or id(t) in self._entries for t in tensors_in((args, options)))
+        name = name_of(func)
+        moved = (id(t) in self._own or id(t) in self._entries for t in tensors_of((args, options)))
         if name not in FORMS and any(moved):
             plain = name if name.endswith("__") else name.removesuffix("_")
             if self._squeezed is not None:
@@ -176,7 +174,7 @@ class _Recorder(TorchFunctionMode):
     def _unary(self, result: Any, name: str, args: Sequence[Any], options: dict[str, Any]) -> None:
         first, rest = args[0] if args else None, tuple(args[1:])
         own = self._own.get(id(first))
-        if own is None or any(True for _ in tensors_in((rest, options))):
+        if own is None or any(True for _ in tensors_of((rest, options))):
             raise Unfit(f"it uses {name} on its parameters")
         width = self._widths[own.step]
         if name in _POINTWISE:
@@ -243,15 +241,9 @@ class _Recorder(TorchFunctionMode):
         return self._known[id(tensor)]
 
 
-def tensors_in(tree: Any) -> Iterator[Tensor]:
-    """Every tensor among the arguments of a call."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, tuple | list):
-        for item in tree:
-            yield from tensors_in(item)
-    elif isinstance(tree, dict):
-        yield from tensors_in(tuple(tree.values()))
+def name_of(func: Any) -> str:
+    """What torch calls a function that a mode sees."""
+    return getattr(func, "__name__", str(func))
 
 
 def _is_same(name: str, rest: tuple[Any, ...], options: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from lossatlas.objective.replica import ModelReplica
 from lossatlas.objective.subset import PerBatch, PerSample, subset
 from lossatlas.sampling.store import Point
 from lossatlas.sampling.strategies.program import Unfit
-from lossatlas.sampling.strategies.strategy import Pool
+from lossatlas.sampling.strategies.strategy import Pool, arranged_replica
 from lossatlas.sampling.uncertainty import standard_errors
 
 
@@ -34,21 +34,15 @@ class Sampled:
     """One node at a time on the subset of a quality. Raises Unfit where there is none. Reads a loader beyond its budget."""
 
     def __init__(self, objective: Objective, quality: int, seed: int = 0) -> None:
-        replica = objective.spare_replica()
-        found = subset(objective, replica, quality, seed)
-        if isinstance(found, str):
-            raise Unfit(found)
-        assert isinstance(replica, ModelReplica)
-        self.subset, self.decay = found, replica.decay
+        with objective.replica() as replica:
+            found = subset(objective, replica, quality, seed)
+            if isinstance(found, str):
+                raise Unfit(found)
+            assert isinstance(replica, ModelReplica)
+            self.subset, self.decay = found, replica.decay
         self.reader = PerSample() if found.unit == "samples" else PerBatch()
         maker = weakref.proxy(objective)
-        self.replicas: Pool[ModelReplica] = Pool(lambda: self._made(maker))
-
-    def _made(self, objective: Objective) -> ModelReplica:
-        replica = objective.spare_replica()
-        assert isinstance(replica, ModelReplica)
-        replica.hold(list(self.subset.batches))
-        return replica
+        self.replicas = Pool(lambda: arranged_replica(maker, list(found.batches), channels_last=False))
 
     @property
     def identity(self) -> str:
@@ -109,6 +103,7 @@ class SampledOn:
                 yield
             square = float(replica.buffer.double().square().sum()) if sampled.decay else 0.0
         values, weights = (torch.cat(part).numpy() for part in zip(*found, strict=True))
+        values[weights == 0] = 0.0  # the mean of no target is NaN, and counts for nothing
         return values, (weights / weights.mean())[:, None], 0.5 * sampled.decay * square
 
     def _seconds(self) -> Generator[None, None, float]:

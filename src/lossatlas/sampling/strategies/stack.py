@@ -196,8 +196,7 @@ class _StackOn:
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
         """All fields at up to `group` points, (k, F) float64; yields between chunks."""
         stack = self._stack
-        if self._first is None:
-            yield from self.prepare()
+        yield from self.prepare()
         first = self._first
         assert first is not None
         at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
