@@ -57,7 +57,7 @@ UNTIL = """([code, start]) => new Promise((resolve) => {
 })"""
 
 # Under the view's centre something newly evaluated is drawn: more than the 17 × 17 nodes that a parent already knew.
-NEW_AT_CENTRE = "s.levelAtCentre === s.level && (s.nodesAtCentre > 17 || s.centresAtCentre)"
+NEW_AT_CENTRE = "s.centre.z === s.level && (s.centre.nodes > 17 || s.centre.centres)"
 
 
 # The same for the last time that it begins to hold, of a second in which nothing changes: a view may look finished in the
@@ -101,7 +101,7 @@ def first(lab: Lab) -> None:
         start = page.page.evaluate("() => performance.now()")
         page.run_cell(1, wait=False)
         page.page.wait_for_selector(".lossatlas")
-        coarse.append(until(page, "s.nodesAtCentre >= 3", start))
+        coarse.append(until(page, "s.centre.nodes >= 3", start))
         home = "w.lossatlas.tiles().filter((t) => t.z === 0 && [-1, 0].includes(t.x) && [-1, 0].includes(t.y)"
         whole.append(until(page, f"{home} && t.nodes === 33).length === 4", start))
         page.close()
@@ -122,7 +122,7 @@ def move(lab: Lab) -> None:
         zooms.append(until(page, f"s.level === 1 && {NEW_AT_CENTRE}"))
     for i in range(12):
         set_view(page, 4.0 + 3.0 * i, 4.0, 2.9)
-        pans.append(until(page, "s.levelAtCentre === s.level && s.nodesAtCentre >= 3"))
+        pans.append(until(page, "s.centre.z === s.level && s.centre.nodes >= 3"))
     show("zoom in by one level → new nodes under the centre", zooms, "ms, bar p95 900")
     show("pan to new ground → new nodes under the centre", pans, "ms, bar p95 600")
 
@@ -247,7 +247,7 @@ WANDER = """async (seconds) => {
     const pace = () => new Promise((resolve) => setTimeout(resolve, Math.max(0, (next += 1000) - performance.now())));
     for (let i = 1; performance.now() < end; i++) {
         w.lossatlas.setView({center: [3 * i + 5 * Math.random(), 7], span: 2.9});
-        times.first.push(await until(() => { const s = w.lossatlas.stats(); return s.levelAtCentre === s.level && s.nodesAtCentre >= 3; }));
+        times.first.push(await until(() => { const s = w.lossatlas.stats(); return s.centre.z === s.level && s.centre.nodes >= 3; }));
         await pace();
         const canvas = w.querySelector("canvas").getBoundingClientRect();
         const at = {clientX: canvas.x + canvas.width * Math.random(), clientY: canvas.y + 0.5 * canvas.height, bubbles: true, pointerType: "mouse"};

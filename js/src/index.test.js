@@ -152,7 +152,7 @@ test("a line is a curve: one row of tiles, no b, nothing to turn", async () => {
   vi.advanceTimersByTime(1500);
   expect(root.dataset).toMatchObject({state: "live", slice: "line", renderer: "curve"});
   // A home of 2 units on 546 pixels: level 0, whose two tiles have 65 nodes.
-  expect(api.stats()).toMatchObject({complete: true, level: 0, evaluated: 65, total: 65, nodesAtCentre: 33});
+  expect(api.stats()).toMatchObject({complete: true, level: 0, evaluated: 65, total: 65, centre: {nodes: 33}});
   expect(Math.abs(api.valueAt(0.31, 7) - (1 + 0.31 ** 2))).toBeLessThan(4e-5);
   const asked = from.sent.filter(({k}) => k === "want").flatMap(({tiles, shown}) => [...tiles, ...shown]);
   expect(asked.every(([, , y]) => y === 0)).toBe(true);
@@ -164,7 +164,7 @@ test("a line is a curve: one row of tiles, no b, nothing to turn", async () => {
   api.setView({center: [0.5, 3], span: 1e-3});
   vi.advanceTimersByTime(1500);
   expect(api.view().center).toEqual([0.5, 0]);
-  expect(api.stats()).toMatchObject({complete: true, nodesAtCentre: 33});
+  expect(api.stats()).toMatchObject({complete: true, centre: {nodes: 33}});
   expect(api.stats().domain[1]).toBeLessThan(1.26);
 });
 
@@ -187,7 +187,7 @@ test("the first picture comes, is refined to all nodes, and is the function", ()
   expect(root.dataset.state).toBe("waiting");
   vi.advanceTimersByTime(1500);
   expect(root.dataset.state).toBe("live");
-  expect(api.stats()).toMatchObject({complete: true, nodesAtCentre: 33, epoch: 1, renderer: "cpu", pending: 0});
+  expect(api.stats()).toMatchObject({complete: true, centre: {nodes: 33}, epoch: 1, renderer: "cpu", pending: 0});
   // Bilinear between points 1/128 apart: a² + b² leaves at most 2 · (1/128)²/4.
   for (const [a, b] of [
     [0, 0],
@@ -330,7 +330,7 @@ describe("the sliders", () => {
     from.pipe.open = false;
     drag(root, 0);
     vi.advanceTimersByTime(40);
-    expect(api.stats()).toMatchObject({hash: "memory0:0:0", nodesAtCentre: 33});
+    expect(api.stats()).toMatchObject({hash: "memory0:0:0", centre: {nodes: 33}});
     expect(api.valueAt(0.5, 0.5)).toBeCloseTo(1.5, 4);
   });
 });
@@ -359,7 +359,7 @@ test("a kernel that goes freezes the map, with words, and the picture stays", ()
 
 test("an error is a line that can be dismissed, and names are text, not markup", () => {
   const from = host();
-  const {root, api} = opened(from);
+  const {root} = opened(from);
   vi.advanceTimersByTime(1500);
   from.tell(
     "msg:custom",
@@ -371,7 +371,7 @@ test("an error is a line that can be dismissed, and names are text, not markup",
   expect(line.querySelector("span").innerHTML).toBe("&lt;b&gt;shapes&lt;/b&gt;");
   line.querySelector("button").click();
   expect(line.hidden).toBe(true);
-  expect(api.state()).toBe("live");
+  expect(root.dataset.state).toBe("live");
 });
 
 test("what was wrong with a plane is forgotten with the next one, and a direction that is made is said", () => {

@@ -16,8 +16,8 @@ import {ancestorOf, childrenOf, cover, keyOf, partOf, sample, suffices} from "./
  * @typedef {import("./protocol.js").Wanted} Wanted
  * @typedef {[number, number, number, number]} Rect
  *
- * @typedef {{grid: Float32Array, key: string, offset: number, uv: Rect, density: number}} Source  offset: absolute, in drawn
- *   values; density: nodes per unit of the plane along a border
+ * @typedef {Patch & {density: number}} Source  offset: absolute, in drawn values; density: nodes per unit of the plane
+ *   along a border
  * @typedef {{address: TileAddress, to: Source, from: Source | null, since: number}} Square  since: start of the blend
  * @typedef {{hash: string, field: number, scale: Scale, viewport: Viewport, level: number, allowed: number | null}} Subject
  *   allowed: what a tile may be off by on that scale; null: nothing
@@ -113,8 +113,9 @@ export class Plan {
     }
     if (tile === null) return;
     const {grid, key, offset} = this.store.grid(hash, tile, scale);
-    const density = (tile.data.nodes - 1) * 2 ** tile.data.z;
-    emit(address, {grid, key, offset, uv: partOf(address, tile.data), density});
+    const {nodes, centres, z} = tile.data;
+    const density = (nodes - 1) * 2 ** z;
+    emit(address, {grid, key, offset, uv: partOf(address, tile.data), density, nodes, centres});
   }
 
   /** @param {Subject} subject @param {TileAddress} address @param {number} depth @returns {boolean} */
@@ -256,7 +257,7 @@ function eased(t) {
 }
 
 /** @param {Source} source @param {number} origin @returns {Patch} */
-const shifted = ({grid, key, offset, uv}, origin) => ({grid, key, offset: offset - origin, uv});
+const shifted = (source, origin) => ({...source, offset: source.offset - origin});
 
 /**
  * The square as it was, or on its way to something new from what was seen there.

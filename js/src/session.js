@@ -57,7 +57,6 @@ export class Session {
   allowed = null;
   /** Tiles messages taken in. */
   messages = 0;
-  tilesReceived = 0;
 
   /** Hash of the scene that the sliders' place showed before, while the kernel's word is on its way. @type {string | null} */
   #predicted = null;
@@ -327,7 +326,6 @@ export class Session {
     if (hash === undefined) return;
     for (const tile of tiles) this.store.put(hash, tile);
     this.messages++;
-    this.tilesReceived += tiles.length;
     this.#measure();
     this.source.decoded(performance.now() - started);
     this.#tell("tiles");

@@ -66,7 +66,7 @@ def assert_everything_is_answered(notebook: Notebook, cell: int) -> None:
     """The greeting, first passes, a probe, a slider and new ground, all while the cell runs."""
     notebook.wait_state("live", timeout=60)
     card(notebook).scroll_into_view_if_needed()
-    wait_map(notebook, "(w, s) => s.nodesAtCentre > 1")
+    wait_map(notebook, "(w, s) => s.centre.nodes > 1")
     x, y = middle(notebook)
     notebook.page.mouse.move(x + 31, y - 17)
     card(notebook).locator(".la-pill").get_by_text("exact").wait_for()
@@ -74,12 +74,10 @@ def assert_everything_is_answered(notebook: Notebook, cell: int) -> None:
     slider(notebook, "turn_u").focus()
     for _ in range(3):
         notebook.page.keyboard.press("ArrowRight")
-    wait_map(notebook, "(w, s, hash) => s.hash !== hash && s.nodesAtCentre > 1", before["hash"])
+    wait_map(notebook, "(w, s, hash) => s.hash !== hash && s.centre.nodes > 1", before["hash"])
     notebook.page.mouse.dblclick(x, y)
     notebook.page.mouse.dblclick(x, y)
-    wait_map(
-        notebook, "(w, s, level) => s.level >= level + 2 && s.levelAtCentre === s.level", before["level"]
-    )
+    wait_map(notebook, "(w, s, level) => s.level >= level + 2 && s.centre.z === s.level", before["level"])
     assert running(notebook, cell), "The cell had ended before the map was answered."
     assert notebook.widget().first.get_attribute("data-state") == "live"
 
@@ -136,5 +134,5 @@ def test_on_ipykernel_6_the_map_says_that_the_kernel_is_busy_and_recovers(lab: L
     stop(notebook)
     notebook.wait_cell(2)
     wait_complete(notebook)
-    assert stats(notebook)["levelAtCentre"] == stats(notebook)["level"]
+    assert stats(notebook)["centre"]["z"] == stats(notebook)["level"]
     assert notebook.console_errors == []

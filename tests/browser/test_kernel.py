@@ -33,7 +33,7 @@ def test_an_interrupted_cell_leaves_the_map_live(lab: Lab) -> None:
         notebook.wait_cell(cell, check=False)
         assert "KeyboardInterrupt" in (notebook.error(cell) or "")
         wait_complete(notebook)
-        assert stats(notebook)["levelAtCentre"] == stats(notebook)["level"]
+        assert stats(notebook)["centre"]["z"] == stats(notebook)["level"]
     assert_draws(notebook, [(0.0, 0.0)], exact(notebook, [(0.0, 0.0)]))
     assert notebook.console_errors == []
 

@@ -44,7 +44,7 @@ def rerun(notebook: Notebook, times: int) -> None:
         notebook.run_cell(1)
         assert ask(notebook, "explorer.comm.comm_id") != known
         notebook.wait_state("live")
-        wait_map(notebook, "(w, s) => s.nodesAtCentre >= 5")
+        wait_map(notebook, "(w, s) => s.centre.nodes >= 5")
 
 
 def run_again_and_again(lab: Lab, times: int) -> None:
@@ -126,7 +126,7 @@ def test_two_browsers_on_one_kernel_do_not_cancel_each_other(lab: Lab) -> None:
         page.page.mouse.dblclick(x + dx, y)
     for page in (notebook, second):
         wait_complete(page)
-        assert stats(page)["levelAtCentre"] == stats(page)["level"]
+        assert stats(page)["centre"]["z"] == stats(page)["level"]
     left, right = (page.eval_widget("w => w.lossatlas.view().center[0]") for page in (notebook, second))
     # Traits are the model's: the view that was set last is the one of both, or each has kept its own.
     assert left <= right

@@ -78,9 +78,9 @@ def test_zooming_in_brings_finer_tiles_and_their_values(lab: Lab) -> None:
     for _ in range(2):
         notebook.page.mouse.wheel(0, -120)
     wait_map(notebook, "(w, s, span) => w.lossatlas.view().span < 0.6 * span", span)
-    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 1 && s.complete", home)
+    wait_map(notebook, "(w, s, home) => s.centre.z === home + 1 && s.complete", home)
     notebook.page.mouse.dblclick(x + 40, y + 30)
-    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 2 && s.complete", home)
+    wait_map(notebook, "(w, s, home) => s.centre.z === home + 2 && s.complete", home)
     a, b = notebook.eval_widget("w => w.lossatlas.view().center")
     # The finest node beside the middle is one that the home view does not have.
     step = 2.0 ** -(home + 2) / 32
@@ -92,7 +92,7 @@ def test_zooming_in_brings_finer_tiles_and_their_values(lab: Lab) -> None:
     card(notebook).focus()
     notebook.page.keyboard.press("+")
     notebook.page.keyboard.press("+")
-    wait_map(notebook, "(w, s, home) => s.levelAtCentre === home + 3 && s.complete", home)
+    wait_map(notebook, "(w, s, home) => s.centre.z === home + 3 && s.complete", home)
     notebook.page.keyboard.press("-")
     notebook.page.keyboard.press("0")
     wait_map(notebook, "(w, s, span) => w.lossatlas.view().span === span && s.complete", span)
@@ -249,6 +249,48 @@ def test_a_map_that_is_good_enough_rests_on_few_nodes_and_says_how_far_it_may_be
     values = exact(notebook, near)
     assert np.abs(drawn(notebook, near) - values).max() <= 0.02 * np.ptp(values)
     assert stats(notebook)["evaluated"] < stats(notebook)["total"] / 3
+
+
+# The places in the plane of all dots inside the map.
+DOTS = """w => {
+    const map = w.querySelector(".la-canvas").getBoundingClientRect(), {center, span} = w.lossatlas.view(), found = [];
+    for (const dots of w.querySelectorAll(".la-dots i")) {
+        const {left, top, right, bottom} = dots.getBoundingClientRect(), style = getComputedStyle(dots);
+        const [step] = style.backgroundSize.split(" ").map(parseFloat);
+        const [x, y] = style.backgroundPosition.split(" ").map((at) => (parseFloat(at) + 1.5 * step) % step);
+        for (let at = left + x; at < right + 0.1; at += step)
+            for (let row = top + y; row < bottom + 0.1; row += step) {
+                const [dx, dy] = [at - (map.left + map.right) / 2, (map.top + map.bottom) / 2 - row];
+                if (2 * Math.abs(dx) < map.width && 2 * Math.abs(dy) < map.height)
+                    found.push([center[0] + dx * span / map.width, center[1] + dy * span / map.width]);
+            }
+    }
+    return found;
+}"""
+
+
+def test_the_map_shows_where_it_is_evaluated_and_there_it_is_exact(lab: Lab) -> None:
+    notebook = open_map(lab, DIGITS, GOOD_ENOUGH, viewport=(1280, 1000))
+    button = card(notebook).locator(".la-foot button").first
+    assert card(notebook).evaluate(DOTS) == []
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    wait_map(notebook, "(w) => w.querySelector('.la-dots i') !== null")
+    dots = card(notebook).evaluate(DOTS)
+    seen = stats(notebook)
+    assert seen["evaluated"] / 3 < len(dots) < 2 * seen["evaluated"]  # those on shared borders twice
+    # On the border to a coarser tile the line between the nodes that both have is drawn, on either side.
+    inside = [
+        dot
+        for dot in dots
+        if all(abs(at * 2 ** seen["level"] - round(at * 2 ** seen["level"])) > 1e-3 for at in dot)
+    ]
+    places = random.Random(2).sample(inside, 60)
+    errors = np.abs(drawn(notebook, places) - exact(notebook, places))
+    assert errors.max() <= 1e-6 * (seen["domain"][1] - seen["domain"][0])
+    button.click()
+    assert not card(notebook).locator(".la-dots").is_visible()
+    assert notebook.console_errors == []
 
 
 def test_the_control_in_the_page_and_the_trait_are_one_tolerance(lab: Lab) -> None:

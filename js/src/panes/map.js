@@ -35,6 +35,8 @@ export class MapPane {
   visible = true;
   /** What the last frame drew. @type {Subject | null} */
   subject = null;
+  /** @type {import("../render/shade.js").Quad[]} */
+  quads = [];
   /** @type {[number, number] | null} */
   domain = null;
   /** @type {Ladder | null} */
@@ -45,8 +47,7 @@ export class MapPane {
   frames = 0;
   /** Own script time of the last frames, ms. @type {number[]} */
   times = [];
-  /** The part of it that the renderer took, and in addition the copy to the canvas, which is no part of the script's. */
-  renderTime = 0;
+  /** What the copy to the canvas took in addition, which is no part of the script's. */
   copyTime = 0;
   /** @type {string} */
   preferred = "auto";
@@ -305,12 +306,12 @@ export class MapPane {
     const [width, height] = this.#fitCanvas(viewport);
     const origin = this.#origin(subject, viewport);
     const {scale} = subject;
-    const before = performance.now();
+    this.quads = this.#plan.quads(viewport, this.ratio, origin, started, blend);
     this.#render({
       width,
       height,
       pixelRatio: this.ratio,
-      quads: this.#plan.quads(viewport, this.ratio, origin, started, blend),
+      quads: this.quads,
       lut: this.lut,
       domain: [colours[0] - origin, colours[1] - origin],
       levels: fading.map((level) => ({
@@ -322,7 +323,6 @@ export class MapPane {
       desaturate: stays ? OLD : 0,
       hurried: this.#held,
     });
-    this.renderTime = performance.now() - before - this.copyTime;
     this.frames++;
     this.listener.drawn(this);
     if (this.#wants) {

@@ -12,6 +12,8 @@ import {paintCells} from "./cells.js";
  * @property {string} key identity for the texture cache: same key, same contents
  * @property {number} offset
  * @property {[number, number, number, number]} uv the part of the grid that covers the quad: u0, v0, u1, v1 in 0..1, v up
+ * @property {number} [nodes] of a tile: evaluated ones per side that the grid was filled from
+ * @property {Float32Array | null} [centres] of a tile: those half-way between them, if there are
  */
 
 /**

@@ -25,8 +25,7 @@ import {bye, caption, decode, hello, MAX_WANTED, order, probe, want} from "../pr
  *   caption(): Promise<Captioned | null>,
  *   order(kind: "refresh" | "pause" | "resume" | "back" | "forward"): void,
  *   decoded(ms: number): void,
- *   leave(removed: boolean): void, close(): void,
- *   counts(): {sent: number, received: number}
+ *   leave(removed: boolean): void, close(): void
  * }} Source
  */
 
@@ -89,8 +88,6 @@ export class CommSource {
   #toldAt = Number.NEGATIVE_INFINITY;
   #openedAt = 0;
   #greeted = 0;
-  #sent = 0;
-  #received = 0;
 
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
@@ -122,10 +119,6 @@ export class CommSource {
   /** Whether the kernel is there, but has closed this map. */
   get closed() {
     return this.#closed;
-  }
-
-  counts() {
-    return {sent: this.#sent, received: this.#received, credit: this.#credit, latency: median(this.#latencies)};
   }
 
   /** Greet the kernel and keep greeting until it answers. @param {string | null} have hash of the scene on screen */
@@ -211,7 +204,6 @@ export class CommSource {
   receive(head, buffers) {
     const message = decode(head, buffers);
     if (message === null) return;
-    this.#received++;
     const forOther = "client" in message && message.client !== null && message.client !== this.client;
     // What another page of this kernel was answered still shows that the kernel is there.
     if (!forOther || message.k === "ready") this.#take(message);
@@ -405,7 +397,6 @@ export class CommSource {
   #send(head) {
     try {
       this.wiring.send(head);
-      this.#sent++;
     } catch {
       // The host closed the comm under us: nothing that we say arrives any more.
       this.#forget();

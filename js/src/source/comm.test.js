@@ -265,11 +265,16 @@ describe("wants", () => {
   });
 
   test("slow decoding halves the credit, quick decoding lets it grow", () => {
-    const {source} = live();
+    const {source, of} = live();
+    const told = (/** @type {number} */ x) => {
+      source.want(request(x));
+      vi.advanceTimersByTime(100);
+      return of("want").at(-1)?.credit;
+    };
     source.decoded(30);
-    expect(source.counts().credit).toBe(32);
+    expect(told(0)).toBe(32);
     source.decoded(2);
-    expect(source.counts().credit).toBe(36);
+    expect(told(1)).toBe(36);
   });
 });
 

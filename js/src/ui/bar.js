@@ -38,7 +38,11 @@ export class Bar {
   canvas = h("canvas", {class: "la-bar-canvas", "aria-hidden": "true"});
   labels = h("div", {class: "la-bar-labels"});
   shift = h("div", {class: "la-bar-shift"});
-  fit = h("button", {type: "button", class: "la-fit", title: "Let the colours span the values in sight"}, "fit");
+  fit = h(
+    "button",
+    {type: "button", class: "la-plain la-fit", title: "Let the colours span the values in sight"},
+    "fit",
+  );
   element = h("div", {class: "la-bar"}, this.canvas, this.shift, this.labels, this.fit);
   #drawn = "";
 

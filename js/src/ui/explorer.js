@@ -9,6 +9,7 @@ import {Bar, labelsOf} from "./bar.js";
 import {h, say} from "./dom.js";
 import {attachGestures} from "./gestures.js";
 import {Header} from "./header.js";
+import {Nodes} from "./nodes.js";
 import {Readout} from "./readout.js";
 import {Sliders} from "./sliders.js";
 import {StatusLine} from "./status.js";
@@ -39,6 +40,7 @@ export class ExplorerView {
   #sliders;
   #readout;
   #status = new StatusLine();
+  #nodes = new Nodes();
   #about;
   #area = h("div", {class: "la-area"});
   #map = h("div", {class: "la-map"});
@@ -132,12 +134,28 @@ export class ExplorerView {
   #build() {
     const {canvas} = this.#pane;
     const {vertical, horizontal, pill, live} = this.#readout;
-    this.#area.append(canvas, vertical, horizontal, this.#blank, this.#hint, this.#error, this.#stale, pill);
+    this.#area.append(
+      canvas,
+      this.#nodes.element,
+      vertical,
+      horizontal,
+      this.#blank,
+      this.#hint,
+      this.#error,
+      this.#stale,
+      pill,
+    );
     this.#map.append(this.#axes.element, this.#area, this.#bar.element);
     const refresh = h("button", {type: "button"}, "Refresh");
     refresh.addEventListener("click", () => this.#session.source.order("refresh"), {signal: this.#signal});
     this.#stale.append(h("span", {}, "The model has changed since this map."), refresh);
     this.#status.recipe.addEventListener("click", () => this.#about.open(), {signal: this.#signal});
+    const {nodes} = this.#status;
+    const toggle = () => {
+      nodes.ariaPressed = String(!this.#nodes.element.toggleAttribute("hidden"));
+      this.#pane.invalidate();
+    };
+    nodes.addEventListener("click", toggle, {signal: this.#signal});
     const dismiss = h("button", {type: "button", "aria-label": "dismiss"}, "×");
     dismiss.addEventListener("click", () => this.#session.dismissError(), {signal: this.#signal});
     this.#error.append(h("span"), dismiss);
@@ -311,6 +329,7 @@ export class ExplorerView {
       const {levels, lut, ratio} = pane;
       this.#bar.draw({domain, scale, levels, lut, height: viewport.height, ratio});
     }
+    this.#nodes.draw(pane.quads, pane.ratio, pane.onLine);
     this.#readout.draw();
     this.element.dataset.renderer = pane.rendererKind;
     if (this.#countsDue) {
@@ -402,36 +421,22 @@ export class ExplorerView {
     const session = this.#session;
     const pane = this.#pane;
     const api = {
-      state: () => session.source.state,
-      stats: () => {
-        const sorted = [...pane.times].sort((a, b) => a - b);
-        const centre = pane.centre();
-        return {
-          frames: pane.frames,
-          lastDrawMs: pane.times.at(-1) ?? null,
-          medianDrawMs: sorted[sorted.length >> 1] ?? null,
-          maxDrawMs: sorted.at(-1) ?? null,
-          lastRenderMs: pane.renderTime,
-          lastCopyMs: pane.copyTime,
-          messages: session.messages,
-          tilesReceived: session.tilesReceived,
-          tilesKept: session.store.size,
-          pending: session.source.pending,
-          wire: session.source.counts(),
-          nodesAtCentre: centre.nodes,
-          centresAtCentre: centre.centres,
-          levelAtCentre: centre.z,
-          level: pane.level,
-          ...this.#count(),
-          complete: this.#complete(),
-          epoch: session.epoch,
-          hash: pane.subject?.hash ?? null,
-          scale: session.scale,
-          domain: pane.domain?.map((value) => undrawn(value, session.scale)) ?? null,
-          levels: pane.levels.map((level) => level.value),
-          renderer: pane.rendererKind,
-        };
-      },
+      stats: () => ({
+        frames: pane.frames,
+        lastDrawMs: pane.times.at(-1) ?? null,
+        lastCopyMs: pane.copyTime,
+        messages: session.messages,
+        pending: session.source.pending,
+        centre: pane.centre(),
+        level: pane.level,
+        ...this.#count(),
+        complete: this.#complete(),
+        epoch: session.epoch,
+        hash: pane.subject?.hash ?? null,
+        scale: session.scale,
+        domain: pane.domain?.map((value) => undrawn(value, session.scale)) ?? null,
+        renderer: pane.rendererKind,
+      }),
       valueAt: (/** @type {number} */ a, /** @type {number} */ b) => pane.valueAt([a, b]),
       view: () => ({center: [...(pane.viewport?.center ?? [0, 0])], span: pane.viewport?.span ?? 0}),
       setView: (/** @type {{center: number[], span: number}} */ view) => pane.setView(view),

@@ -43,17 +43,18 @@ export function previewWords({rests_on, level, shape}) {
 export class StatusLine {
   #dot = h("span", {class: "la-dot"});
   #state = h("span", {class: "la-state", role: "status"});
-  #nodes = h("span");
   #rate = h("span");
   #queue = h("span");
   #bad = h("span", {class: "la-bad"}, h("i", {class: "la-hatch"}), h("span"));
+  /** How much is computed: pressed, the map shows where. */
+  nodes = h("button", {type: "button", class: "la-plain", "aria-pressed": "false"});
   /** What is measured, by mode and recipe: pressed, it says what the axes mean. */
-  recipe = h("button", {type: "button", class: "la-recipe"});
+  recipe = h("button", {type: "button", class: "la-plain la-recipe"});
   element = h(
     "footer",
     {class: "la-foot"},
     h("span", {class: "la-line"}, this.#dot, this.#state),
-    this.#nodes,
+    this.nodes,
     this.#bad,
     this.#rate,
     this.#queue,
@@ -90,9 +91,10 @@ export class StatusLine {
     const within = scale === "log" ? `${significant(100 * Math.expm1(error), 2)} %` : significant(error, 2);
     const rest = !evaluated ? "" : finished ? `, rest within ± ${within}` : ", rest interpolated";
     const floor = finished && noise ? `, at the noise floor of ${dtype}` : "";
-    this.#nodes.title = floor && "Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
+    const resolve = floor && " Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
+    this.nodes.title = `Click: where they are. Between them the map is interpolated.${resolve}`;
     two(
-      this.#nodes,
+      this.nodes,
       total > 0 ? counted(evaluated) : "",
       sample !== null
         ? `nodes: ${previewWords(sample)}`
