@@ -85,15 +85,15 @@ def _compare(objective: Objective, plane: Slice) -> tuple[str, tuple[str, ...]]:
         return _PLAIN, (f"{_PLAIN}: the only one, since {reason}",)
     sample = _sample(objective)
     trial, candidates = _Trial(objective, plane, sample), _candidates(objective, sample)
-    folded = {item.base: item for item in candidates if item.base is not None}
+    rewritten = {item.base: item for item in candidates if item.base is not None}
     made = [item for item in candidates if item.base is None and trial.make(item)]
-    if not made and not trial.make(folded[_PLAIN]):  # nothing to compare with, so nothing is run
+    if not made and not trial.make(rewritten[_PLAIN]):  # nothing to compare with, so nothing is run
         return _PLAIN, (*trial.report, f"{_PLAIN}: the only one")
     if trial.time_plain():
         for item in made:
             if trial.is_promising(item):
                 trial.time(item)
-        last = folded.get(trial.best)  # what has won, once more with less to do
+        last = rewritten.get(trial.best)  # what has won, once more with less to do
         if last is not None and trial.make(last):
             trial.time(last)
     return trial.best, tuple(trial.report)
@@ -197,7 +197,7 @@ class _Candidate:
 def _candidates(objective: Objective, sample: Batch) -> list[_Candidate]:
     found = [
         _Candidate("stack", functools.partial(Stack, objective)),
-        _folded(objective, _PLAIN, None, False),
+        _rewritten(objective, _PLAIN, None, False),
     ]
     filters = any(len(entry.shape) == 4 for entry in objective.parameters)
     if objective.samples < _FEW:  # nothing to cut
@@ -210,13 +210,13 @@ def _candidates(objective: Objective, sample: Batch) -> list[_Candidate]:
                 name = f"chunks of {rows}{layout}"
                 make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last)
                 found.append(_Candidate(name, make, family=f"chunks{layout}"))
-                found.append(_folded(objective, name, rows, channels_last))
+                found.append(_rewritten(objective, name, rows, channels_last))
     return found
 
 
-def _folded(objective: Objective, base: str, rows: int | None, channels_last: bool) -> _Candidate:
-    make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last, folded=True)
-    name = "batch norm folded" if base == _PLAIN else f"{base}, batch norm folded"
+def _rewritten(objective: Objective, base: str, rows: int | None, channels_last: bool) -> _Candidate:
+    make = functools.partial(rearranged, objective, rows=rows, channels_last=channels_last, rewritten=True)
+    name = "rewritten" if base == _PLAIN else f"{base}, rewritten"
     return _Candidate(name, make, base)
 
 

@@ -16,7 +16,7 @@ from lossatlas.objective import Objective
 from lossatlas.objective.data import Batch, map_tensors
 from lossatlas.objective.replica import ModelReplica, Replica
 from lossatlas.sampling.store import Point
-from lossatlas.sampling.strategies.folding import Folded, Plan, plan_of
+from lossatlas.sampling.strategies.rewriting import Plan, Rewritten, plan_of
 
 Item = TypeVar("Item")
 
@@ -124,20 +124,20 @@ def rearranged(
     batches: Sequence[Batch],
     rows: int | None = None,
     channels_last: bool = False,
-    folded: bool = False,
+    rewritten: bool = False,
 ) -> OneByOne:
     """One node at a time, in chunks of `rows` samples, images and filters with their channels last if asked for.
 
-    folded: with normalisation by running statistics in the layers before. Raises Unfit where there is none.
+    rewritten: with calls of the model done otherwise, in fewer passes over memory. Raises Unfit where there are none.
     """
     parts = [part for batch in batches for part in (batch.chunks(rows) if rows else [batch])]
     chunks = [arranged(part, channels_last) for part in parts]
     maker = weakref.proxy(objective)
-    plan = plan_of(arranged_replica(objective, chunks, channels_last)) if folded else None
+    plan = plan_of(arranged_replica(objective, chunks, channels_last)) if rewritten else None
     words = [
         "flat buffer",
         *(["channels last"] if channels_last else []),
-        *(["batch norm folded"] if folded else []),
+        *(plan.words if plan else []),
         *([f"chunks of {rows}"] if rows else []),
     ]
     return OneByOne(
@@ -155,7 +155,7 @@ def arranged_replica(
     assert isinstance(replica, ModelReplica)
     replica.hold(chunks)
     if plan is not None:
-        replica = replica.measuring(Folded(replica.measure, plan))
+        replica = replica.measuring(Rewritten(replica.measure, plan))
     if channels_last:
         replica.put_channels_last()
     return replica

@@ -1,11 +1,14 @@
-"""Folding: normalisation by running statistics taken into the weights of the layer before it, one pass over memory less.
+"""Rewriting: the same function by fewer passes over memory. What may be done otherwise is seen on one run of the model.
 
-γ (W x + c − μ) / √(σ² + ε) + β = (s W) x + (s (c − μ) + β), with s = γ / √(σ² + ε): Jacob et al. 2018, section 3.2. What may
-be folded is seen on one run of the model, whoever its layers are, and every later run is held against it.
+Normalisation by running statistics is folded into the weights of the layer before it:
+γ (W x + c − μ) / √(σ² + ε) + β = (s W) x + (s (c − μ) + β), with s = γ / √(σ² + ε) (Jacob et al. 2018, section 3.2).
+The largest of a window is the larger of its halves, read as whole tensors; and what is rectified may be pooled before, since
+max(0, ·) grows with its argument. Every later run is held against the recorded one.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Mapping
@@ -25,10 +28,14 @@ from lossatlas.sampling.strategies.program import FORMS, Unfit, name_of
 # Layers whose result has its channels in dimension 1, one row of the weight for each.
 _LAYERS = ("conv1d", "conv2d", "conv3d", "linear")
 
+# By how many dimensions, the last ones, they pool.
+_POOLS = {"max_pool1d": 1, "max_pool2d": 2, "max_pool3d": 3}
+
 # Functions that return memory of their own, and no view of what they were given.
-_OWN_RESULT = ("batch_norm", "add", "__add__", *_LAYERS)
+_OWN_RESULT = ("batch_norm", "add", "__add__", *_LAYERS, *_POOLS)
 
 _NORMALISATION = inspect.signature(F.batch_norm)
+_POOLING = inspect.signature(F.max_pool2d_with_indices)
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,45 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """The largest of windows that do not overlap, along the last dimensions."""
+
+    windows: tuple[int, ...]
+    rectified: int | None  # the place of a rectifier that is applied after it instead of before
+
+    def of(self, x: Tensor) -> Tensor:
+        """What the pooling makes of x, in memory of its own."""
+        for dim, window in enumerate(self.windows, x.dim() - len(self.windows)):
+            groups = x.narrow(dim, 0, x.shape[dim] // window * window).unflatten(dim, (-1, window))
+            x = functools.reduce(torch.maximum, groups.unbind(dim + 1))
+        return x if self.rectified is None else x.relu_()
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is done otherwise in a run of a model, by the place of the call."""
 
     calls: tuple[str, ...]  # the names of all functions called, in order
     folds: Mapping[int, Fold]  # by the place of the layer
+    pools: Mapping[int, Pool]
     in_place: frozenset[int]  # rectifiers whose argument nobody else looks at
+
+    @functools.cached_property
+    def put_off(self) -> frozenset[int]:
+        """Rectifiers that are applied after a pooling."""
+        return frozenset(pool.rectified for pool in self.pools.values() if pool.rectified is not None)
+
+    @property
+    def words(self) -> list[str]:
+        """What is done otherwise."""
+        return [
+            *(["batch norm folded"] if self.folds else []),
+            *(["pooled by whole tensors"] if self.pools else []),
+        ]
 
 
 def plan_of(replica: ModelReplica) -> Plan:
-    """What can be folded in a replica's model, seen on its first chunk. Raises Unfit where nothing can."""
+    """What can be done otherwise in a replica's model, seen on its first chunk. Raises Unfit where nothing can."""
     assert isinstance(replica.chunks, list)
     chunk, recorder = replica.chunks[0], _Recorder()
     with replica.looking_at(chunk), torch.inference_mode(), recorder:
@@ -101,9 +137,13 @@ class _Recorder(TorchFunctionMode):
             if isinstance(call.result, Tensor):
                 made.setdefault(id(call.result), place)
         folds: dict[int, Fold] = {}
+        pools: dict[int, Pool] = {}
         in_place = set()
         for place, call in enumerate(self._calls):
             source = call.arguments[0] if call.arguments else None
+            windows = _windows_of(call)
+            if windows is not None:
+                pools[place] = Pool(windows, self._rectifier_of(source, place, uses[id(source)]))
             before = made.get(id(source))
             if before is None or uses[id(source)] > 1:
                 continue
@@ -113,9 +153,47 @@ class _Recorder(TorchFunctionMode):
                     folds[before] = fold
             elif call.name == "relu" and self._calls[before].name in _OWN_RESULT:
                 in_place.add(place)
-        if not folds:
-            raise Unfit("no layer is followed by a normalisation of its own by running statistics")
-        return Plan(tuple(call.name for call in self._calls), folds, frozenset(in_place))
+        if not folds and not pools:
+            raise Unfit(
+                "it has no layer before a normalisation by running statistics of its own, and pools no windows side by side"
+            )
+        return Plan(tuple(call.name for call in self._calls), folds, pools, frozenset(in_place))
+
+    def _rectifier_of(self, source: Any, place: int, uses: int) -> int | None:
+        """The place of the rectifier that made what a call at `place` reads, where nobody else reads it."""
+        for before in range(place - 1, -1, -1):
+            call = self._calls[before]
+            if call.result is source:
+                # One that works in place reads what it makes.
+                alone = uses == 1 + (call.arguments[0] is source)
+                return before if call.name in ("relu", "relu_") and alone else None
+        return None
+
+
+def _windows_of(call: _Call) -> tuple[int, ...] | None:
+    """The windows of a pooling that lie side by side, all inside; None for any other call."""
+    dims = _POOLS.get(call.name)
+    if dims is None:
+        return None
+    given = _POOLING.bind(*call.arguments, **call.options)
+    given.apply_defaults()
+    said = given.arguments
+
+    def each(value: Any) -> tuple[int, ...]:
+        return (
+            tuple(value) * (dims if len(value) == 1 else 1)
+            if isinstance(value, tuple | list)
+            else (value,) * dims
+        )
+
+    windows = each(said["kernel_size"])
+    steps = each(said["stride"]) if said["stride"] else windows
+    side_by_side = steps == windows and max(windows) > 1 and not said["ceil_mode"]
+    return (
+        windows
+        if side_by_side and not any(each(said["padding"])) and set(each(said["dilation"])) == {1}
+        else None
+    )
 
 
 def _may_take(layer: _Call) -> bool:
@@ -137,7 +215,7 @@ def _fold_of(place: int, call: _Call, names: Mapping[int, str]) -> Fold | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Folded:
+class Rewritten:
     """A measure whose model runs by a plan; where a run goes another way than the recorded one, as it is."""
 
     measure: Measure
@@ -158,7 +236,7 @@ class Folded:
         return self.measure.weight(batch)
 
     def run(self, module: Any, batch: Batch) -> Any:
-        """The output of the model, folded."""
+        """The output of the model, by the plan."""
         try:
             with _Player(self.plan, _tensors_of(module)):
                 return self.measure.run(module, batch)
@@ -198,6 +276,11 @@ class _Player(TorchFunctionMode):
         if place in self._taken:
             if args[0] is not self._taken[place]:
                 raise _AnotherWay
+            return args[0]
+        pool = plan.pools.get(place)
+        if pool is not None:
+            return pool.of(args[0])
+        if place in plan.put_off:
             return args[0]
         if place in plan.in_place:
             return torch.relu_(args[0])
