@@ -167,7 +167,7 @@ def frame(lab: Lab) -> None:
                 const w = document.querySelector(".lossatlas"), seen = [];
                 let i = 0;
                 const step = () => {
-                    if (i > 0) { const s = w.lossatlas.stats(); seen.push([s.lastDrawMs, s.lastCopyMs ?? 0, s.messages]); }
+                    if (i > 0) { const s = w.lossatlas.stats(); seen.push([s.drawMs, s.copyMs ?? 0, s.messages]); }
                     if (i++ === 120) return resolve(seen);
                     const t = i / 120;
                     w.lossatlas.setView({center: [0.3 * Math.sin(6 * t), 0.2 * Math.cos(6 * t)], span: 1.45 * (1 + 0.3 * Math.sin(9 * t))});

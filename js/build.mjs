@@ -19,14 +19,14 @@ const MAX_GZIPPED = 35 * 1024;
 
 // Our own long property names that no browser, no message, no trait and no script outside knows: the bundle has short ones.
 const SHORTENED = `
-  address allowed answered atHome bindLut budget commChanged commLive copied copyTime covers crowded crowdedFade
-  decades density desaturate dismissError dragging element errorAt fieldName filled gesture grids hatch
-  hatchPeriod hatchWidth homeInSight homeLevel horizontal hurried invalidate lowest lut major majorAlpha majorEvery
-  majorWidth majors mantissas minorAlpha minorWidth moving onChange onLine onMessage onState origin panBy perBin
-  perDomain perTint pill pinned pixelRatio plateau plateauEnd power preferred probeCentre quads reading receive
-  reliefDepth reliefRise rendererKind resized rowOf rung session settle settled since slopeX slopeY software squares
-  stepX stepY subject sufficient texts textures toPixels toPlane verb vertical viewed viewport waits wantsChanged
-  widest wiring zoomAt`;
+  address allowed answered asked atHome bindLut budget commChanged commLive copied copyTime covers crowded
+  crowdedFade decades density desaturate dismissError dragging element errorAt fieldName filled gesture grids hatch
+  hatchPeriod hatchWidth homeInSight homeLevel horizontal hurried invalidate ladder listener lowest lut major
+  majorAlpha majorEvery majorWidth majors mantissas minorAlpha minorWidth moving onChange onLine onMessage onState
+  origin panBy perBin perDomain perTint phase pill pinned pixelRatio plateau plateauEnd power preferred probeCentre
+  quads reading receive reliefDepth reliefRise rendererKind resized rowOf rung session settle settled since slopeX
+  slopeY software squares stepX stepY subject sufficient texts textures toPixels toPlane verb version vertical
+  viewed waits wantsChanged widest wiring zoomAt`;
 
 /** Every file that decides what the bundle is: the sources without their tests, the build, and the lock of its tools. */
 function sources() {

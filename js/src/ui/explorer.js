@@ -423,8 +423,8 @@ export class ExplorerView {
     const api = {
       stats: () => ({
         frames: pane.frames,
-        lastDrawMs: pane.times.at(-1) ?? null,
-        lastCopyMs: pane.copyTime,
+        drawMs: pane.times.at(-1) ?? null,
+        copyMs: pane.copyTime,
         messages: session.messages,
         pending: session.source.pending,
         centre: pane.centre(),
