@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tour import PIXELS, VIEWS, extent
 
 import lossatlas as la
+from lossatlas.sampling.strategies.choice import choice_for
 
 HERE = Path(__file__).parent
 KEPT = HERE / ".results"
@@ -88,6 +89,7 @@ def measure(name: str, seeds: int, truth: int) -> dict[str, Any]:
         "parameters": task.size, "samples": len(task.data[0]), "train": task.train_accuracy, "test": task.test_accuracy,
         "probe": probe, "report": report, "nodes": nodes, "tours": strip(tours), "truth": truth,
         "depth": depth(objective, planes[0]), "wander": wander(objective, planes[0]) if name == "digits MLP" else [], "flops": flops.get_total_flops(), "matmul": matmul_limit(),
+        "operations": operations(objective, planes[0]),
         "machine": machine(),
     }  # fmt: skip
 
@@ -210,6 +212,26 @@ def matmul_limit() -> float:
         a @ b
         taken.append(time.perf_counter() - begun)
     return 2 * 1536**3 / min(taken)
+
+
+def operations(objective: la.Objective, plane: la.Plane) -> dict[str, float]:
+    """Shares of a node's time on one thread, by torch's operation, the largest first."""
+    runner = choice_for(objective, plane).strategy.on(plane)
+    points = [(index / 64, 0.25) for index in range(runner.group)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in runner.run(points):  # what is made once is made here
+            pass
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            for _ in range(max(1, 8 // runner.group)):
+                for _ in runner.run(points):
+                    pass
+    finally:
+        torch.set_num_threads(threads)
+    taken = {entry.key.removeprefix("aten::"): entry.self_cpu_time_total for entry in profile.key_averages()}
+    whole = sum(taken.values())
+    return {name: taken[name] / whole for name in sorted(taken, key=lambda name: -taken[name])}
 
 
 def machine() -> dict[str, Any]:

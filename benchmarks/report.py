@@ -216,8 +216,11 @@ def limits(runs: dict[str, dict[str, Any]]) -> list[str]:
     rows = []
     for name, run in runs.items():
         rate = run["flops"] / statistics.median(run["nodes"]["seconds"]["lossatlas"])
+        taken = ", ".join(
+            f"{what} {100 * share:.0f} %" for what, share in list(run["operations"].items())[:4]
+        )
         rows.append(
-            f"| {name} | {run['flops'] / 1e9:.3f} | {rate / 1e9:.0f} | {100 * rate / run['matmul']:.0f} % |"
+            f"| {name} | {run['flops'] / 1e9:.3f} | {rate / 1e9:.0f} | {100 * rate / run['matmul']:.0f} % | {taken} |"
         )
     return [
         "## Share of the machine's matmul limit",
@@ -225,11 +228,12 @@ def limits(runs: dict[str, dict[str, Any]]) -> list[str]:
         (
             "Floating point operations of a plain forward pass on all data, as torch counts them, × nodes per second, against a "
             "product of 1536 × 1536 matrices on the same cores. More than 100 % means that operations are saved: the first layer "
-            "of a stack is one sum per node instead of a product."
+            "of a stack is one sum per node instead of a product. The last column is what a node's time goes to, on one thread, by "
+            "torch's names of the operations."
         ),
         "",
-        "| model | 10⁹ operations a node | 10⁹ a second | of the limit |",
-        "| --- | --- | --- | --- |",
+        "| model | 10⁹ operations a node | 10⁹ a second | of the limit | where the time goes |",
+        "| --- | --- | --- | --- | --- |",
         *rows,
         "",
     ]

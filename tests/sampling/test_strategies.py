@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -310,3 +311,35 @@ def test_a_small_models_own_loss_is_called_once_a_node_and_by_no_probe() -> None
     calls.clear()
     landscape.grid(shape=(5, 5))
     assert len(calls) == 25
+
+
+def test_what_all_nodes_share_is_made_once_by_all_who_are_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = normal(2048, 6), whole(3, 2048)
+    subject = la.Objective(mlp(6, 64, 3), F.cross_entropy, (x, y))
+    monkeypatch.setattr("lossatlas.sampling.strategies.stack._VALUES_BYTES", 1 << 18)
+    runner = Stack(subject, list(subject.held or ())).on(la.Plane.random(subject))
+    made, make = [], runner._made
+    chunks = runner.shares
+    assert chunks > 4
+
+    def fails_once(chunk: Any) -> Any:
+        made.append(chunk)
+        if len(made) == 2:
+            raise RuntimeError("out of memory")
+        return make(chunk)
+
+    monkeypatch.setattr(runner, "_made", fails_once)
+
+    def take_part() -> None:
+        with contextlib.suppress(RuntimeError):
+            for _ in runner.prepare():
+                pass
+
+    takers = [threading.Thread(target=take_part) for _ in range(3)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join(30)
+    assert not any(taker.is_alive() for taker in takers)
+    assert len(made) == chunks + 1  # the one that failed was taken up by another
+    assert runner.shares == 0

@@ -55,7 +55,8 @@ class Evaluator:
             return 0
         if self._runner is None:
             self._runner = choice_for(self.objective, self.plane).strategy.on(self.plane)
-        yield from self._runner.prepare()  # once, and not by every thread
+        jobs.worker.share(self._runner.prepare, self._runner.shares - 1)
+        yield from self._runner.prepare()
         # How nodes are grouped does not change their bits, so that every thread may get its share: where that is so
         # little that they would mostly wait for each other, one takes it all.
         seconds = self._taken.get(_SECONDS, float("inf"))

@@ -57,7 +57,7 @@ class Sampled:
 class SampledOn:
     """A sample at work on one plane: the same samples at every node, so that what they share cancels between nodes."""
 
-    group = 1
+    group = shares = 1
 
     def __init__(self, sampled: Sampled, plane: Slice) -> None:
         self._sampled, self._plane = sampled, plane

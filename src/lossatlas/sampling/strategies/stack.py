@@ -6,7 +6,9 @@ W(a, b)x = W₀x + a Ux + b Vx: the three products are made once a plane, and a 
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +43,9 @@ _OWN_LOSS_PAYS = 1e8
 
 # A step is at least so long: going from one to the next costs as much as a small product.
 _STEP_SECONDS = 0.002
+
+# How long one waits at a time for what others make.
+_MOMENT = 0.002
 
 # What the first layer's three products may take of memory, per plane.
 _FIRST_BYTES = 1 << 28
@@ -177,8 +182,8 @@ class _Workspace:
         return self._slots[slot][: nodes * width * samples].view(nodes, width, samples)
 
 
-# For each chunk: the products of the first layers, by the step's place, for the origin and each direction.
-Prepared = list[dict[int, list[Tensor]]]
+# The products of the first layers with a chunk, by the step's place, for the origin and each direction.
+Prepared = dict[int, list[Tensor]]
 
 
 class _StackOn:
@@ -187,7 +192,9 @@ class _StackOn:
     def __init__(self, stack: Stack, plane: Slice) -> None:
         self._stack, self._plane, self.group = stack, plane, stack.nodes
         self._vectors = (plane.origin, *plane.directions)
-        self._first: Prepared | None = None
+        self._prepared: list[Prepared | None] = [None] * len(stack.chunks)
+        self._left = deque(range(len(stack.chunks)))
+        self._ready = threading.Event()
         self._entries = stack.formed
         # ‖θ‖² is a polynomial of second degree in (a, b), whose coefficients are these products.
         wide = [vector.double() for vector in self._vectors] if stack.decay else []
@@ -197,15 +204,14 @@ class _StackOn:
         """All fields at up to `group` points, (k, F) float64; yields between chunks."""
         stack = self._stack
         yield from self.prepare()
-        first = self._first
-        assert first is not None
         at = torch.tensor(points, dtype=torch.float64)[:, : len(self._vectors) - 1]
         factors = at.to(self._plane.origin.device, stack.dtype).t()[:, :, None, None]
         total, weights = np.zeros((len(points), len(stack.measure.fields))), 0.0
         with torch.inference_mode():
             formed = {entry: self._formed(entry, factors) for entry in self._entries}
         rested = time.perf_counter()
-        for chunk, prepared in zip(stack.chunks, first, strict=True):
+        for chunk, prepared in zip(stack.chunks, self._prepared, strict=True):
+            assert prepared is not None
             if time.perf_counter() - rested > _STEP_SECONDS:
                 yield  # never inside the mode, which is the thread's and not the generator's
                 rested = time.perf_counter()
@@ -216,24 +222,37 @@ class _StackOn:
                 weights += chunk.weight
         return self._with_decay(total / weights, at)
 
+    @property
+    def shares(self) -> int:
+        """By how many threads at most it can be prepared."""
+        return len(self._left)
+
     def prepare(self) -> Generator[None, None, None]:
-        """The first layers' products with the data, for the origin and each direction."""
-        if self._first is not None:
-            return
-        firsts = {
-            index: step for index, step in enumerate(self._stack.program.steps) if isinstance(step, First)
-        }
-        made: Prepared = []
-        for chunk in self._stack.chunks:
-            with torch.inference_mode():
-                made.append(
-                    {
-                        index: [self._product(step, chunk, vector) for vector in self._vectors]
-                        for index, step in firsts.items()
-                    }
-                )
+        """The first layers' products with the data, for the origin and each direction: each taker makes some chunks'."""
+        while not self._ready.is_set():
+            try:
+                index = self._left.popleft()
+            except IndexError:
+                self._ready.wait(
+                    _MOMENT
+                )  # for the last ones, in other hands; one that fails there is taken up here
+            else:
+                try:
+                    self._prepared[index] = self._made(self._stack.chunks[index])
+                except BaseException:
+                    self._left.append(index)
+                    raise
+                if None not in self._prepared:
+                    self._ready.set()
             yield
-        self._first = made
+
+    def _made(self, chunk: _Chunk) -> Prepared:
+        with torch.inference_mode():
+            return {
+                index: [self._product(step, chunk, vector) for vector in self._vectors]
+                for index, step in enumerate(self._stack.program.steps)
+                if isinstance(step, First)
+            }
 
     def _product(self, step: First, chunk: _Chunk, vector: Tensor) -> Tensor:
         product = step.weight.of(vector) @ chunk.inputs[step.source].t()
@@ -253,7 +272,7 @@ class _StackOn:
     def _forward(
         self,
         chunk: _Chunk,
-        first: dict[int, list[Tensor]],
+        first: Prepared,
         formed: dict[Entry, Tensor],
         factors: Tensor,
         space: _Workspace,

@@ -29,8 +29,13 @@ class Runner(Protocol):
         """How many nodes it takes at once, at most."""
         ...
 
+    @property
+    def shares(self) -> int:
+        """By how many threads at most it can be prepared."""
+        ...
+
     def prepare(self) -> Generator[None, None, None]:
-        """Make what all nodes share, once: `run` does where nobody has; yields between chunks."""
+        """Make what all nodes share, once, with whoever is at it too: `run` does where nobody has; yields between chunks."""
         ...
 
     def run(self, points: Sequence[Point]) -> Generator[None, None, np.ndarray]:
@@ -71,7 +76,7 @@ class OneByOne:
 
 
 class _OneByOneOn:
-    group = 1
+    group = shares = 1
 
     def __init__(self, strategy: OneByOne, plane: Slice) -> None:
         self._strategy, self._plane = strategy, plane
