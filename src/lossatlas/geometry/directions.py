@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossatlas.geometry.hessian import eigen_of
 from lossatlas.geometry.optimizers import adam_of, momentum_of
 from lossatlas.geometry.scaling import By, Names, Scaling
 from lossatlas.geometry.vectors import (
@@ -157,6 +156,8 @@ def remade(
 
 def eigenvectors(objective: Objective, numbers: Sequence[int]) -> list[Direction]:
     """Several eigenvectors of one Hessian, as `Direction.eigenvector`."""
+    from lossatlas.curvature.dense import eigen_of
+
     check_objective(objective)
     directions = []
     for number, (value, vector) in zip(numbers, eigen_of(objective, numbers), strict=True):

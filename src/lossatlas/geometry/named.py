@@ -11,7 +11,6 @@ from typing import Protocol
 from torch import Tensor
 
 from lossatlas.geometry.directions import FILTERS, Direction, eigenvectors, random_pair
-from lossatlas.geometry.hessian import DENSE
 from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.scaling import Scaling
 from lossatlas.geometry.vectors import check_alike
@@ -54,6 +53,8 @@ class NamedDirections:
         for index in range(5):
             self._makers[f"random {index + 1}"] = functools.partial(_random, objective, seed, index, scaling)
         self._makers["gradient"] = lambda: Direction.gradient(objective)
+        from lossatlas.curvature.dense import DENSE
+
         if objective.size <= DENSE:
             self._makers["top eigenvector"] = lambda: eigenvectors(objective, (0,))[0]
             self._makers["bottom eigenvector"] = lambda: eigenvectors(objective, (-1,))[0]

@@ -7,7 +7,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from lossatlas.objective.own import check_finite, check_model, copy_of, unwrappe
 from lossatlas.objective.parameters import ParameterSpace, common_dtype
 from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
 from lossatlas.objective.settle import Weight, first_look, first_step, in_words, mean_of, weighing
+
+if TYPE_CHECKING:
+    from lossatlas.curvature import Spectrum
 
 _STARTING = threading.Lock()
 
@@ -355,6 +358,25 @@ class Objective:
     def gradient(self, theta: Tensor) -> Tensor:
         """The gradient of the loss at theta over all data, (P,) -> (P,)."""
         return jobs.call(self.gradient_work(self._checked(theta)))
+
+    def hvp(self, theta: Tensor, v: Tensor) -> Tensor:
+        """The Hessian of the loss at theta times v, over all data: (P,) -> (P,), or (P, k) -> (P, k).
+
+        For many products at one theta `spectrum` is cheaper. Raises ValueError when a shape does not fit or the loss has
+        no Hessian, EvaluationError when the model raises.
+        """
+        from lossatlas.curvature import Hessian
+
+        return jobs.call(Hessian(self, self._checked(theta)).times(v))
+
+    def spectrum(
+        self, theta: Tensor | None = None, top: int = 5, bottom: int = 2, **options: Any
+    ) -> Spectrum:
+        """The spectrum of the Hessian of the loss at theta, (P,), by default the origin; see `Study` for the options."""
+        from lossatlas.curvature import Study
+
+        where = self._theta if theta is None else self._checked(theta)
+        return jobs.call(Study(self, where, top, bottom, **options).run())
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""

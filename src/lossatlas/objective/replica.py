@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
@@ -107,7 +107,7 @@ class ModelReplica:
             self._weights = [self._weight(index, chunk) for index, chunk in enumerate(chunks)]
             known = [weight for weight in self._weights if weight is not None]
             if known:
-                _some(sum(known))
+                some_weight(sum(known))
 
     def _weight(self, index: int, chunk: Batch) -> float | None:
         weight = self.measure.weight(chunk)
@@ -156,7 +156,7 @@ class ModelReplica:
             if weight:
                 total += weight * np.array(fields)
                 weights += weight
-        means = total / _some(weights)
+        means = total / some_weight(weights)
         if not self.decay:
             return means
         decay = 0.5 * self.decay * number(self.buffer.double().square().sum())
@@ -204,7 +204,7 @@ class ModelReplica:
             leaf = theta.detach().clone().requires_grad_(True)
             follow = estimated.normalising_by(layers, statistics)
             with self.looking_at(chunk), torch.enable_grad(), follow:
-                said, (loss, *_) = self.at(leaf, chunk)
+                said, (loss, *_) = self.at(self.space.unflatten(leaf), chunk)
                 weight = said if known is None else known
                 if weight:
                     gradient, *rest = torch.autograd.grad(
@@ -214,7 +214,7 @@ class ModelReplica:
                     weights += weight
                     for slope, part in zip(slopes, rest, strict=True):
                         slope += weight * part
-        total /= _some(weights)
+        total /= some_weight(weights)
         if layers:
             total += yield from self._through_statistics(theta, layers, [slope / weights for slope in slopes])
         return (total + self.decay * theta if self.decay else total).to(theta.dtype)
@@ -235,15 +235,14 @@ class ModelReplica:
                 torch.enable_grad(),
                 estimated.collecting(layers, pairs, uses) as found,
             ):
-                self.at(leaf, batch)
+                self.at(self.space.unflatten(leaf), batch)
                 total += torch.autograd.grad(torch.stack(found).sum(), leaf)[0]
             yield
         use_estimates(layers)
         return total
 
-    def at(self, leaf: Tensor, chunk: Batch) -> tuple[float | None, list[Any]]:
-        """What a chunk counts for, and its fields as differentiable functions of a flat vector."""
-        parts = self.space.unflatten(leaf)
+    def at(self, parts: Mapping[str, Tensor], chunk: Batch) -> tuple[float | None, list[Any]]:
+        """What a chunk counts for, and its fields as differentiable functions of the named tensors of θ."""
         tensors = {f"module.{place}": parts[name].to(dtype) for place, name, dtype in self._places}
         # Not by torch's own search for tied weights: of a module that is there twice it puts back the wrong tensor.
         return torch.func.functional_call(self._step, tensors, (self.measure, chunk), tie_weights=False)
@@ -303,7 +302,8 @@ class _Step(nn.Module):
         return measure.read(measure.run(self.module, batch), batch)
 
 
-def _some(weight: float) -> float:
+def some_weight(weight: float) -> float:
+    """The weight of all batches. Raises ValueError when it is 0."""
     if not weight:
         raise ValueError("All batches weigh 0, so they have no mean. Give at least one a weight above 0.")
     return weight

@@ -1,0 +1,8 @@
+"""Curvature: products with the Hessian, and what a Krylov process tells of its spectrum."""
+
+from lossatlas.curvature.density import Density
+from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.spectrum import Spectrum
+from lossatlas.curvature.study import Study
+
+__all__ = ["Density", "Hessian", "Spectrum", "Study"]

@@ -1,0 +1,109 @@
+"""The spectral density: atoms for the eigenvalues that are known, quadrature for the rest, and how sure that is.
+
+Stochastic Lanczos quadrature (Ubaru, Chen & Saad 2017) on what is orthogonal to the known eigenvectors: a random start's
+measure is the density's plus noise, whose size its own second moment tells. Outliers are never counted from its weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Width of the kernel, as a share of how far the rest reaches.
+_WIDTH = 0.01
+
+# The share of eigenvalues that are all known which the kernel is to show.
+_INNER = (0.01, 0.99)
+
+# Grid points per width of the kernel: the trapezium rule is then exact to rounding.
+_PER_WIDTH = 3.0
+
+# How many widths a kernel reaches.
+_REACH = 7.0
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A random start's quadrature on an n-dimensional part of the matrix."""
+
+    nodes: np.ndarray  # (m,)
+    weights: np.ndarray  # (m,), sum to 1
+    dimension: int  # n
+
+    def mean(self, f: np.ndarray) -> np.ndarray:
+        """What it says of the mean of f over the eigenvalues, f given at the nodes along its last axis."""
+        found: np.ndarray = f @ self.weights
+        return found
+
+    def error(self, f: np.ndarray) -> np.ndarray:
+        """The standard error of that: of vᵀ f(A) v for v uniform on the sphere, √(2 Var f / (n + 2))."""
+        spread = np.maximum(self.mean(f**2) - self.mean(f) ** 2, 0.0)
+        found: np.ndarray = np.sqrt(2.0 * spread / (self.dimension + 2))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """The density of all P eigenvalues, smoothed: integrates to 1 by the trapezium rule on its grid.
+
+    grid, values: (G,); band: (2, G), two standard errors below and above; atoms: (k,) the eigenvalues that are known each
+    for itself, 1 / P of it each; width: the standard deviation of the Gaussian that it is smoothed by. All in units of
+    the eigenvalue, or one over it.
+    """
+
+    grid: np.ndarray
+    values: np.ndarray
+    band: np.ndarray
+    atoms: np.ndarray
+    width: float
+
+
+def density_of(size: int, atoms: np.ndarray, probes: Sequence[Probe]) -> Density:
+    """The density of `size` eigenvalues, of which `atoms` are known and `probes` tell of the others."""
+    atoms = np.sort(np.asarray(atoms, dtype=float))
+    # Where all are known, the rest is what is left without the outermost ones.
+    ends = (
+        np.concatenate([[p.nodes.min(), p.nodes.max()] for p in probes])
+        if probes
+        else np.quantile(atoms, _INNER)
+    )
+    low, high = float(ends.min()), float(ends.max())
+    every = np.concatenate([atoms, ends])
+    scale = float(np.abs(every).max()) or 1.0
+    # A rest of one value is no wider than what it is known to.
+    width = max(_WIDTH * (high - low), 1e-3 * float(np.ptp(every)) * _WIDTH, 1e-9 * scale)
+    grid = _grid(low, high, atoms, width)
+    values = _smoothed(grid, atoms, width).sum(axis=1) / size
+    error = np.zeros_like(grid)
+    share = 1.0 - len(atoms) / size
+    for probe in probes:
+        kernel = _smoothed(grid, probe.nodes, width)
+        values += share / len(probes) * probe.mean(kernel)
+        error += (share / len(probes) * probe.error(kernel)) ** 2
+    reach = 2.0 * np.sqrt(error)
+    return Density(grid, values, np.stack([np.maximum(values - reach, 0.0), values + reach]), atoms, width)
+
+
+def _smoothed(grid: np.ndarray, at: np.ndarray, width: float) -> np.ndarray:
+    """Gaussians of unit mass, (G, k)."""
+    apart = (grid[:, None] - at[None]) / width
+    found: np.ndarray = np.exp(-0.5 * apart**2) / (width * math.sqrt(2.0 * math.pi))
+    return found
+
+
+def _grid(low: float, high: float, atoms: np.ndarray, width: float) -> np.ndarray:
+    """Fine where there is something: over the rest and around every atom; the density is nothing between them."""
+    reach, step = _REACH * width, width / _PER_WIDTH
+    ends = [(low - reach, high + reach), *((atom - reach, atom + reach) for atom in atoms)]
+    merged: list[tuple[float, float]] = []
+    for start, stop in sorted(ends):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        else:
+            merged.append((start, stop))
+    parts = [np.linspace(a, b, max(2, math.ceil((b - a) / step) + 1)) for a, b in merged]
+    return functools.reduce(np.union1d, parts)

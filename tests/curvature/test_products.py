@@ -1,0 +1,192 @@
+"""Products with the Hessian: closed forms, laws, and the forms that they are taken by."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lossatlas as la
+from lossatlas import jobs
+from lossatlas.curvature.products import ANEW, DIFFERENCES, KEPT, Hessian
+from tests.zoo import F, classification, cnn, mlp, normal, seeded
+
+
+def regression() -> tuple[la.Objective, Tensor]:
+    """Linear regression, whose Hessian is (2 / nk) I ⊗ XᵀX everywhere."""
+    with seeded(0):
+        model = nn.Linear(5, 3, bias=False).double()
+    x, y = normal(40, 5, dtype=torch.float64), normal(40, 3, seed=1, dtype=torch.float64)
+    exact = 2.0 / (40 * 3) * torch.block_diag(*[x.T @ x] * 3)
+    return la.Objective(model, nn.MSELoss(), (x, y)), exact
+
+
+def test_linear_regression_has_the_hessian_of_its_closed_form() -> None:
+    objective, exact = regression()
+    v = normal(15, dtype=torch.float64)
+    torch.testing.assert_close(objective.hvp(objective.theta, v), exact @ v, rtol=1e-12, atol=1e-14)
+    several = normal(15, 4, seed=2, dtype=torch.float64)
+    torch.testing.assert_close(
+        objective.hvp(objective.theta, several), exact @ several, rtol=1e-12, atol=1e-14
+    )
+
+
+def test_logistic_regression_has_the_hessian_of_its_closed_form() -> None:
+    x, y = normal(50, 4, dtype=torch.float64), (normal(50, seed=3) > 0).double()
+    model = nn.Sequential(nn.Linear(4, 1, bias=False), nn.Flatten(0)).double()
+    objective = la.Objective(model, F.binary_cross_entropy_with_logits, (x, y))
+    chance = torch.sigmoid(x @ objective.theta)
+    exact = x.T @ ((chance * (1 - chance))[:, None] * x) / 50
+    v = normal(4, seed=5, dtype=torch.float64)
+    torch.testing.assert_close(objective.hvp(objective.theta, v), exact @ v, rtol=1e-11, atol=1e-14)
+
+
+def small(**options: object) -> la.Objective:
+    with seeded(1):
+        model = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)).double()
+    x, y = classification(60, 6)
+    return la.Objective(model, F.cross_entropy, (x.double(), y), **options)  # type: ignore[arg-type]
+
+
+def test_a_product_is_symmetric_and_linear() -> None:
+    objective = small()
+    hessian = Hessian(objective, objective.theta)
+    x, y = normal(objective.size, dtype=torch.float64), normal(objective.size, seed=1, dtype=torch.float64)
+    of_x, of_y = jobs.call(hessian.times(x)), jobs.call(hessian.times(y))
+    assert float(x @ of_y) == pytest.approx(float(y @ of_x), rel=1e-12)
+    torch.testing.assert_close(
+        jobs.call(hessian.times(2 * x - 3 * y)), 2 * of_x - 3 * of_y, rtol=1e-10, atol=1e-12
+    )
+    assert (hessian.form, hessian.products) == (KEPT, 3)
+
+
+def test_shifting_all_logits_changes_nothing() -> None:
+    objective = small()
+    v = torch.zeros_like(objective.theta)
+    objective.parameters["2.bias"].of(v).fill_(1.0)
+    assert float(objective.hvp(objective.theta, v).norm()) < 1e-14
+
+
+def test_rescaling_neighbouring_layers_of_a_relu_net_turns_the_gradient() -> None:
+    """L(e^t W₁, e^{−t} W₂) = L, differentiated twice: H Jθ = −J g."""
+    with seeded(2):
+        model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    x, y = classification(40, 5)
+    objective = la.Objective(model, F.cross_entropy, (x.double(), y))
+    signs = torch.zeros_like(objective.theta)
+    for name, sign in (("0.weight", 1.0), ("0.bias", 1.0), ("2.weight", -1.0)):
+        objective.parameters[name].of(signs).fill_(sign)
+    theta = objective.theta
+    gradient = objective.gradient(theta)
+    torch.testing.assert_close(objective.hvp(theta, signs * theta), -signs * gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_kept_graphs_those_made_anew_and_differences_agree() -> None:
+    objective = small(weight_decay=0.1)
+    v = normal(objective.size, dtype=torch.float64)
+    kept = Hessian(objective, objective.theta)
+    anew = Hessian(objective, objective.theta, budget=0)
+    expected = jobs.call(kept.times(v))
+    torch.testing.assert_close(jobs.call(anew.times(v)), expected, rtol=1e-12, atol=1e-14)
+    assert (kept.form, anew.form) == (KEPT, ANEW)
+    differences = Hessian(objective, objective.theta)
+    differences.form = DIFFERENCES
+    torch.testing.assert_close(jobs.call(differences.times(v)), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_weight_decay_adds_its_own_multiple_of_v() -> None:
+    plain, decayed = small(), small(weight_decay=0.25)
+    v = normal(plain.size, dtype=torch.float64)
+    expected = plain.hvp(plain.theta, v) + 0.25 * v
+    torch.testing.assert_close(decayed.hvp(decayed.theta, v), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_uneven_batches_weigh_by_their_samples() -> None:
+    x, y = classification(61, 6)
+    whole, cut = (
+        small().on((x.double(), y)),
+        small().on([(x[:50].double(), y[:50]), (x[50:].double(), y[50:])]),
+    )
+    v = normal(whole.size, dtype=torch.float64)
+    torch.testing.assert_close(whole.hvp(whole.theta, v), cut.hvp(cut.theta, v), rtol=1e-11, atol=1e-13)
+
+
+def test_single_precision_agrees_with_double_to_its_rounding() -> None:
+    model, (x, y) = mlp(6, 12, 3), classification(80, 6)
+    single = la.Objective(model, F.cross_entropy, (x, y))
+    double = la.Objective(model, F.cross_entropy, (x.double(), y), dtype=torch.float64)
+    v = normal(single.size)
+    exact = double.hvp(double.theta, v)
+    assert float((single.hvp(single.theta, v) - exact).norm()) <= 1e-4 * float(exact.norm())
+
+
+def test_fused_attention_is_measured_by_differences_and_says_so() -> None:
+    with seeded(0):
+        layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True).double()
+    data = normal(6, 5, 4, dtype=torch.float64), normal(6, 5, 4, seed=1, dtype=torch.float64)
+    objective = la.Objective(layer, F.mse_loss, data)
+    v = normal(objective.size, dtype=torch.float64)
+    fused = Hessian(objective, objective.theta)
+    found = jobs.call(fused.times(v))
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        plain = Hessian(objective, objective.theta)
+        exact = jobs.call(plain.times(v))
+    assert (fused.form, plain.form) == (DIFFERENCES, KEPT)
+    assert float((found - exact).norm()) <= 1e-4 * float(exact.norm())
+
+
+def test_batch_statistics_have_a_hessian_and_their_rescaling_has_its_symmetry() -> None:
+    """In front of batch norm the loss does not depend on the weight's length: H (w, 0) = (−g_w, 0)."""
+    with seeded(3):
+        model = nn.Sequential(
+            nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8, eps=1e-14), nn.Tanh(), nn.Linear(8, 3)
+        ).double()
+    x, y = classification(40, 6)
+    objective = la.Objective(model, F.cross_entropy, [(x.double(), y)], mode="batch_stats")
+    theta = objective.theta
+    weight = torch.zeros_like(theta)
+    entry = objective.parameters["0.weight"]
+    entry.of(weight).copy_(entry.of(theta))
+    expected = torch.zeros_like(theta)
+    entry.of(expected).copy_(-entry.of(objective.gradient(theta)))
+    found = objective.hvp(theta, weight)
+    torch.testing.assert_close(entry.of(found), entry.of(expected), rtol=1e-7, atol=1e-9)
+
+
+def test_convolutions_have_the_products_of_autograds_own_hessian() -> None:
+    model, (_, y) = cnn().double().eval(), classification(12, 6)
+    pictures = normal(12, 1, 8, 8, dtype=torch.float64)
+    objective = la.Objective(model, F.cross_entropy, (pictures, y))
+    parts = [p.detach().clone().requires_grad_(True) for p in model.parameters()]
+    names = [name for name, _ in model.named_parameters()]
+    loss = F.cross_entropy(
+        torch.func.functional_call(model, dict(zip(names, parts, strict=True)), pictures), y
+    )
+    gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, parts, create_graph=True)])
+    v = normal(objective.size, dtype=torch.float64)
+    expected = torch.cat([h.reshape(-1) for h in torch.autograd.grad(gradient @ v, parts)])
+    torch.testing.assert_close(objective.hvp(objective.theta, v), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_function_of_theta_has_products_too() -> None:
+    objective = la.Objective.from_function(
+        lambda t: 0.5 * (t[0] * t[1] - 1.0) ** 2, torch.tensor([2.0, 3.0]).double()
+    )
+    a, b = 2.0, 3.0
+    exact = torch.tensor([[b * b, 2 * a * b - 1.0], [2 * a * b - 1.0, a * a]]).double()
+    torch.testing.assert_close(objective.hvp(objective.theta, torch.eye(2).double()), exact)
+
+
+def test_a_loss_that_is_linear_has_a_zero_hessian() -> None:
+    objective = la.Objective.from_function(lambda t: t.sum(), torch.zeros(4).double())
+    assert objective.hvp(objective.theta, torch.ones(4).double()).tolist() == [0.0] * 4
+
+
+def test_what_has_no_hessian_or_another_shape_is_said() -> None:
+    objective = small()
+    with pytest.raises(ValueError, match=r"v has shape \(3,\). Pass a vector of length P = "):
+        objective.hvp(objective.theta, torch.ones(3))
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    estimated = la.Objective(model, F.cross_entropy, classification(40, 6), mode="reestimated")
+    with pytest.raises(ValueError, match="no Hessian of a loss whose running statistics are estimated anew"):
+        estimated.hvp(estimated.theta, estimated.theta)

@@ -1,0 +1,178 @@
+"""Spectra: closed forms first, repeated eigenvalues, then the errors that they carry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lossatlas as la
+from lossatlas import jobs
+from lossatlas.curvature import Study
+from lossatlas.curvature.products import ANEW, KEPT, Hessian
+from tests.curvature.test_krylov import matrix
+from tests.zoo import F, classification, normal, seeded, whole
+
+
+def quadratic(values: np.ndarray, dtype: torch.dtype = torch.float64) -> la.Objective:
+    a = matrix(values).to(dtype)
+    return la.Objective.from_function(lambda t: 0.5 * t @ (a @ t), torch.zeros(len(values), dtype=dtype))
+
+
+def by_krylov(objective: la.Objective, **options: object) -> la.curvature.Spectrum:  # type: ignore[name-defined]
+    """A spectrum by the process, of an objective that is small enough for the dense way."""
+    return jobs.call(Study(objective, objective.theta, products=10_000, **options).run())  # type: ignore[arg-type]
+
+
+def test_rosenbrock_and_the_scalar_linear_net_have_their_closed_forms() -> None:
+    def rosenbrock(t: Tensor) -> Tensor:
+        return (1 - t[0]) ** 2 + 100 * (t[1] - t[0] ** 2) ** 2
+
+    found = la.Objective.from_function(rosenbrock, torch.ones(2).double()).spectrum()
+    np.testing.assert_allclose(found.eigenvalues, [1001.6006, 0.39936], rtol=1e-5)
+    assert found.exact
+    assert (found.trace, found.trace_error) == (pytest.approx(1002.0), 0.0)
+    net = la.Objective.from_function(lambda t: 0.5 * (t[0] * t[1] - 3.0) ** 2, torch.zeros(2).double())
+    np.testing.assert_allclose(net.spectrum().eigenvalues, [3.0, -3.0])
+    np.testing.assert_allclose(net.spectrum(torch.tensor([1.0, 3.0])).eigenvalues, [10.0, 0.0], atol=1e-12)
+
+
+def softmax_at_zero(classes: int = 5, features: int = 7) -> tuple[la.Objective, np.ndarray]:
+    """At W = 0: each eigenvalue μ / K of XᵀX / nK with multiplicity K − 1, and 0 as often as there are features."""
+    x, y = normal(60, features, dtype=torch.float64), whole(classes, 60)
+    model = nn.Linear(features, classes, bias=False).double()
+    nn.init.zeros_(model.weight)
+    values = torch.linalg.eigvalsh(x.T @ x / 60).numpy() / classes
+    exact = np.sort(np.concatenate([np.repeat(values, classes - 1), np.zeros(features)]))[::-1]
+    return la.Objective(model, F.cross_entropy, (x, y)), exact
+
+
+def test_repeated_eigenvalues_are_all_found() -> None:
+    objective, exact = softmax_at_zero()
+    for found in (objective.spectrum(top=6), by_krylov(objective, top=6)):
+        np.testing.assert_allclose(found.eigenvalues[:6], exact[:6], rtol=1e-5)
+        np.testing.assert_allclose(found.eigenvalues[6:], [0.0, 0.0], atol=1e-9)
+        assert found.converged.all()
+        v = found.eigenvectors
+        torch.testing.assert_close(v.T @ v, torch.eye(8).double(), rtol=0, atol=1e-8)
+
+
+VALUES = np.concatenate(
+    [[30.0, 12.0, 12.0, 7.0, 5.0, 4.5], np.random.default_rng(0).normal(0, 0.3, 400), [-2.0, -2.5]]
+)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_extreme_pairs_are_within_their_residual_and_noise(dtype: torch.dtype) -> None:
+    objective = quadratic(VALUES, dtype)
+    found = by_krylov(objective)
+    exact = np.concatenate([np.sort(VALUES)[::-1][:5], [-2.0, -2.5]])
+    assert found.converged.all()
+    error = np.abs(found.eigenvalues - exact)
+    assert (error <= found.residuals + found.noise + 1e-6 * 30.0).all()
+    assert (error <= 1e-4 * 30.0).all()
+    assert found.products < 90
+    h = matrix(VALUES)
+    v = found.eigenvectors.double()
+    measured = (h @ v - v * torch.as_tensor(found.eigenvalues)).norm(dim=0).numpy()
+    assert (measured <= found.residuals + (1e-4 if dtype == torch.float32 else 1e-6) * 30.0).all()
+
+
+def test_the_density_integrates_to_one_and_has_its_atoms_where_they_are() -> None:
+    found = by_krylov(quadratic(VALUES))
+    density = found.density
+    assert np.trapezoid(density.values, density.grid) == pytest.approx(1.0, abs=1e-6)
+    assert density.grid[0] < VALUES.min()
+    assert density.grid[-1] > VALUES.max()
+    assert {30.0, 12.0} <= set(np.round(density.atoms, 3))
+    around = np.abs(density.grid - 30.0) < 8 * density.width
+    share = np.trapezoid(density.values[around], density.grid[around])
+    assert share == pytest.approx(1 / len(VALUES), rel=1e-3)  # an outlier is one eigenvalue, never a weight
+    assert (density.band[0] <= density.values).all()
+    assert (density.values <= density.band[1]).all()
+
+
+def test_the_densitys_moments_are_the_spectrums_within_their_error() -> None:
+    found = by_krylov(quadratic(VALUES))
+    density = found.density
+    mean = np.trapezoid(density.values * density.grid, density.grid)
+    assert mean * len(VALUES) == pytest.approx(found.trace, rel=1e-3)
+    assert abs(found.trace - VALUES.sum()) < 4 * found.trace_error
+
+
+def test_small_objectives_are_exact_and_say_so() -> None:
+    objective = quadratic(VALUES[:60])
+    found = objective.spectrum()
+    assert found.exact
+    assert found.products == 60
+    assert found.trace == pytest.approx(VALUES[:60].sum())
+    assert found.trace_error == 0
+    assert len(found.density.atoms) == 60
+    assert np.trapezoid(found.density.values, found.density.grid) == pytest.approx(1.0, abs=1e-6)
+    np.testing.assert_array_equal(found.density.band[0], found.density.band[1])
+
+
+def test_the_traces_error_holds_over_seeds() -> None:
+    """Two standard errors of one probe's mean cover the truth about as often as a normal mean's would."""
+    objective = quadratic(np.random.default_rng(1).normal(0.5, 1.0, 300))
+    truth = float(objective.spectrum().trace)
+    held = 0
+    for seed in range(200):
+        found = jobs.call(Study(objective, objective.theta, 2, 0, seed=seed, products=6).run())
+        held += abs(found.trace - truth) <= 2 * found.trace_error
+    assert 180 <= held <= 199
+
+
+def test_a_zero_hessian_and_one_parameter_are_no_trouble() -> None:
+    flat = la.Objective.from_function(lambda t: (t**4).sum(), torch.zeros(6).double())
+    for found in (flat.spectrum(), by_krylov(flat)):
+        assert found.eigenvalues.tolist() == [0.0] * 6
+        assert found.converged.all()
+    single = la.Objective.from_function(lambda t: 2 * t[0] ** 2, torch.ones(1).double()).spectrum(top=9)
+    assert single.eigenvalues.tolist() == [4.0]
+
+
+def test_a_budget_that_is_too_small_says_what_has_not_converged() -> None:
+    objective = quadratic(VALUES)
+    found = jobs.call(Study(objective, objective.theta, products=6).run())
+    assert found.products == 6
+    assert not found.converged.all()
+    unsure = ~found.converged
+    assert (found.residuals[unsure] > 1e-3 * np.abs(found.eigenvalues).max()).all()
+    assert len(found.eigenvalues) == 6  # no more than there were products
+
+
+def test_a_spectrum_of_a_model_is_that_of_its_dense_hessian_and_the_model_stays_as_it_was() -> None:
+    with seeded(4):
+        model = nn.Sequential(nn.Linear(6, 40), nn.Tanh(), nn.Linear(40, 3)).double()
+    x, y = classification(90, 6)
+    objective = la.Objective(model, F.cross_entropy, (x.double(), y))
+    before = [p.detach().clone() for p in model.parameters()]
+    dense, krylov = objective.spectrum(), by_krylov(objective)
+    assert (np.abs(krylov.eigenvalues - dense.eigenvalues) <= krylov.residuals + krylov.noise + 1e-12).all()
+    assert krylov.products < 120
+    assert (dense.exact, krylov.exact, krylov.form) == (True, False, KEPT)
+    assert abs(krylov.trace - dense.trace) < 4 * krylov.trace_error
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_what_cannot_be_asked_is_said_in_words() -> None:
+    objective = quadratic(VALUES[:9])
+    with pytest.raises(ValueError, match=r"top is -1. Pass a whole number"):
+        objective.spectrum(top=-1)
+    with pytest.raises(ValueError, match=r"tolerance is 2. Pass what a residual may be"):
+        objective.spectrum(tolerance=2)
+    with pytest.raises(ValueError, match=r"theta has shape \(3,\)"):
+        objective.spectrum(torch.zeros(3))
+    broken = la.Objective.from_function(lambda t: (t**0.5).sum(), torch.ones(4).double())
+    with pytest.raises(ValueError, match="Hessian is not finite at this point"):
+        broken.spectrum(torch.zeros(4))
+
+
+def test_a_budget_of_memory_decides_whether_graphs_are_kept() -> None:
+    objective, _ = softmax_at_zero()
+    tight = Hessian(objective, objective.theta, budget=10)
+    jobs.call(tight.times(objective.theta))
+    assert tight.form == ANEW
