@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lossatlas.curvature import Spectrum
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -28,6 +29,7 @@ __all__ = [
     "ParameterSpace",
     "Plane",
     "Profile",
+    "Spectrum",
     "Spread",
     "Tile",
     "TileAddress",

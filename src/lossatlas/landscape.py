@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
+from lossatlas.curvature import Spectrum, Study, stream
 from lossatlas.geometry import (
     CELLS,
     CHOICES,
@@ -283,6 +284,24 @@ class Landscape:
                 view, shape, tolerance, self._rounding, self.work, lambda points: self._store.get(points)[:, column], field
             )
         )  # fmt: skip
+
+    def spectrum(self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any) -> Spectrum:
+        """The spectrum of the Hessian of the loss at a point, (a, b) of a plane or a of a line; options as of `Study`.
+
+        Raises ValueError for what is no point or cannot be asked, EvaluationError when the model raises.
+        """
+        return jobs.call(self._study(at, top, bottom, options).run())
+
+    def spectra(
+        self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any
+    ) -> Iterator[Spectrum]:
+        """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
+        return stream(self._study(at, top, bottom, options))
+
+    def _study(self, at: Any, top: int, bottom: int, options: Mapping[str, Any]) -> Study:
+        point = (at,) if self.on_line and not isinstance(at, Sequence) else at
+        theta = self.slice.at(*(point[:1] if self.on_line else check_point("at", point)))
+        return Study(self.objective, theta, top, bottom, **options)
 
     def _refine(self, address: TileAddress, column: int, tolerance: float) -> Generator[None, None, None]:
         """Evaluate piece after piece of a tile, until its stated error is within the tolerance."""

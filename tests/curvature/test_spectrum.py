@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 import lossatlas as la
 from lossatlas import jobs
-from lossatlas.curvature import Study
+from lossatlas.curvature import Spectrum, Study, stream
 from lossatlas.curvature.products import ANEW, KEPT, Hessian
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, normal, seeded, whole
@@ -20,7 +22,7 @@ def quadratic(values: np.ndarray, dtype: torch.dtype = torch.float64) -> la.Obje
     return la.Objective.from_function(lambda t: 0.5 * t @ (a @ t), torch.zeros(len(values), dtype=dtype))
 
 
-def by_krylov(objective: la.Objective, **options: object) -> la.curvature.Spectrum:  # type: ignore[name-defined]
+def by_krylov(objective: la.Objective, **options: object) -> Spectrum:
     """A spectrum by the process, of an objective that is small enough for the dense way."""
     return jobs.call(Study(objective, objective.theta, products=10_000, **options).run())  # type: ignore[arg-type]
 
@@ -56,6 +58,31 @@ def test_repeated_eigenvalues_are_all_found() -> None:
         assert found.converged.all()
         v = found.eigenvectors
         torch.testing.assert_close(v.T @ v, torch.eye(8).double(), rtol=0, atol=1e-8)
+
+
+def test_a_two_layer_linear_net_at_zero_has_the_singular_values_of_its_correlation() -> None:
+    """Eigenvalues ± σ(E), each as often as there are hidden units, the rest 0, of ½ mean ‖W₂ W₁ x − y‖²."""
+    x, y = normal(30, 4, dtype=torch.float64), normal(30, 2, seed=1, dtype=torch.float64)
+    model = nn.Sequential(nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False)).double()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+
+    def half(output: Tensor, target: Tensor) -> Tensor:
+        return 0.5 * (output - target).square().sum(dim=1).mean()
+
+    objective = la.Objective(model, half, (x, y))
+    sigma = torch.linalg.svdvals(y.T @ x / 30).numpy()
+    exact = np.sort(
+        np.concatenate([np.repeat(sigma, 3), np.repeat(-sigma, 3), np.zeros(objective.size - 12)])
+    )[::-1]
+    for found in (objective.spectrum(top=6, bottom=3), by_krylov(objective, top=6, bottom=3)):
+        np.testing.assert_allclose(found.eigenvalues, [*exact[:6], *exact[-3:]], rtol=1e-5)
+    deeper = nn.Sequential(nn.Linear(4, 3, bias=False), *model).double()
+    deeper[1] = nn.Linear(3, 3, bias=False).double()
+    for parameter in deeper.parameters():
+        nn.init.zeros_(parameter)
+    flat = la.Objective(deeper, half, (x, y)).spectrum()
+    np.testing.assert_allclose(flat.eigenvalues, 0.0, atol=1e-14)  # flat to second order
 
 
 VALUES = np.concatenate(
@@ -133,6 +160,13 @@ def test_a_zero_hessian_and_one_parameter_are_no_trouble() -> None:
     assert single.eigenvalues.tolist() == [4.0]
 
 
+def test_one_product_tells_no_error() -> None:
+    objective = quadratic(VALUES)
+    found = jobs.call(Study(objective, objective.theta, products=1).run())
+    assert found.trace_error == np.inf
+    assert not found.converged.any()
+
+
 def test_a_budget_that_is_too_small_says_what_has_not_converged() -> None:
     objective = quadratic(VALUES)
     found = jobs.call(Study(objective, objective.theta, products=6).run())
@@ -176,3 +210,57 @@ def test_a_budget_of_memory_decides_whether_graphs_are_kept() -> None:
     tight = Hessian(objective, objective.theta, budget=10)
     jobs.call(tight.times(objective.theta))
     assert tight.form == ANEW
+
+
+def test_a_landscape_has_spectra_at_its_points() -> None:
+    with seeded(6):
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    x, y = classification(50, 4)
+    objective = la.Objective(model, F.cross_entropy, (x.double(), y))
+    there = la.Landscape(objective, la.Plane.random(objective))
+    found = there.spectrum((0.25, -0.5))
+    np.testing.assert_array_equal(
+        found.eigenvalues, objective.spectrum(there.plane.at(0.25, -0.5)).eigenvalues
+    )
+    inside = float(there.plane.u @ objective.hvp(objective.theta, there.plane.u))
+    assert inside <= there.spectrum().eigenvalues[0] * float(there.plane.u @ there.plane.u)
+    line = la.Landscape(objective, la.Line.between(objective, there.plane.at(1.0, 0.0)))
+    np.testing.assert_allclose(
+        line.spectrum(0.5).eigenvalues, there.spectrum((0.5, 0.0)).eigenvalues, rtol=1e-9, atol=1e-12
+    )
+    with pytest.raises(ValueError, match=r"at is 3. Pass a point of the plane"):
+        there.spectrum(3)
+
+
+def test_a_spectrum_streams_and_ends_with_the_finished_one() -> None:
+    objective = quadratic(
+        np.concatenate([VALUES, np.linspace(-0.5, 0.5, 1500)])
+    )  # large enough to be looked at
+    study = Study(objective, objective.theta, products=10_000)
+    seen = list(stream(study))
+    assert len(seen) > 3
+    assert [found.products for found in seen] == sorted(found.products for found in seen)
+    assert not seen[0].converged.all()
+    np.testing.assert_array_equal(seen[-1].eigenvalues, by_krylov(objective).eigenvalues)
+    tops = [found.eigenvalues[0] for found in seen]
+    assert all(after >= before - 1e-9 for before, after in itertools.pairwise(tops))  # Ritz values lie inside
+    for found in seen:
+        assert np.trapezoid(found.density.values, found.density.grid) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_leaving_a_stream_ends_the_work_and_what_was_known_stays_known() -> None:
+    objective = quadratic(VALUES)
+    study = Study(objective, objective.theta, products=10_000)
+    for found in stream(study):
+        if found.products >= 5:
+            break
+    products = study.hessian.products
+    jobs.call(Hessian(objective, objective.theta).times(objective.theta))  # the worker has moved on
+    assert study.hessian.products <= products + 1
+    assert len(study.spectrum().eigenvalues) >= 5
+
+
+def test_a_study_that_fails_says_so_in_the_stream() -> None:
+    broken = la.Objective.from_function(lambda t: (t**0.5).sum(), torch.ones(4).double())
+    with pytest.raises(ValueError, match="Hessian is not finite at this point"):
+        list(stream(Study(broken, torch.zeros(4).double(), products=9)))

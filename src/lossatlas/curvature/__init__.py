@@ -3,6 +3,6 @@
 from lossatlas.curvature.density import Density
 from lossatlas.curvature.products import Hessian
 from lossatlas.curvature.spectrum import Spectrum
-from lossatlas.curvature.study import Study
+from lossatlas.curvature.study import Study, stream
 
-__all__ = ["Density", "Hessian", "Spectrum", "Study"]
+__all__ = ["Density", "Hessian", "Spectrum", "Study", "stream"]

@@ -40,7 +40,12 @@ class Probe:
         return found
 
     def error(self, f: np.ndarray) -> np.ndarray:
-        """The standard error of that: of vᵀ f(A) v for v uniform on the sphere, √(2 Var f / (n + 2))."""
+        """The standard error of that: of vᵀ f(A) v for v uniform on the sphere, √(2 Var f / (n + 2)).
+
+        Infinite where a single node stands for several dimensions: it tells nothing of the variance.
+        """
+        if len(self.nodes) == 1 < self.dimension:
+            return np.full(f.shape[:-1], np.inf)
         spread = np.maximum(self.mean(f**2) - self.mean(f) ** 2, 0.0)
         found: np.ndarray = np.sqrt(2.0 * spread / (self.dimension + 2))
         return found

@@ -6,12 +6,16 @@ each eigenvalue; so further starts, orthogonal to what is known, look for more u
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import contextlib
+import queue
+import threading
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas import jobs
 from lossatlas.curvature.dense import DENSE, dense
 from lossatlas.curvature.density import Probe
 from lossatlas.curvature.krylov import Lanczos, Ritz
@@ -27,6 +31,9 @@ _LEAST = 10
 
 # What the basis may take of memory, in bytes.
 _BASIS_BYTES = 1 << 30
+
+# How long one waits at a time for news, in seconds.
+_GLANCE = 0.05
 
 # Products of a start at most: the bulk of a spectrum never converges.
 _MOST = 400
@@ -101,6 +108,11 @@ class Study:
             products=self.hessian.products, form=self.hessian.form, exact=self.exact, noise=self._noise,
         )  # fmt: skip
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything is known yet: one product says nothing of its own error."""
+        return len(self._values) > 0 or (self._process is not None and self._process.steps > 1)
+
     def _whole(self) -> Generator[None, None, None]:
         matrix = yield from dense(self.hessian)
         if not bool(torch.isfinite(matrix).all()):
@@ -123,7 +135,7 @@ class Study:
         start = torch.randn(self.size, generator=generator, dtype=torch.float64).to(theta.device, theta.dtype)
         process = self._process = Lanczos(self.hessian.times, start, self._locked)
         room = _BASIS_BYTES // (self.size * theta.element_size())
-        most = max(2, min(_MOST, room, self.size - len(self._values), self._left()))
+        most = max(1, min(_MOST, room, self.size - len(self._values), self._left()))
         while process.steps < most:
             if not (yield from process.step()):
                 break
@@ -181,6 +193,45 @@ class Study:
         below = ritz.values < most - margin if self.bottom else np.zeros(len(ritz.values), bool)
         found: np.ndarray = above | below
         return found
+
+
+def stream(study: Study) -> Iterator[Spectrum]:
+    """What a study knows after each product, as fast as one looks, and the finished spectrum last.
+
+    Leaving the loop cancels the work. Raises what the study raises.
+    """
+    found: queue.SimpleQueue[tuple[Spectrum, bool]] = queue.SimpleQueue()
+    looking = threading.Event()
+
+    def work() -> Generator[None, None, None]:
+        run, products = study.run(), 0
+        while True:
+            try:
+                next(run)
+            except StopIteration as end:
+                found.put((end.value, True))
+                return
+            if looking.is_set() and study.hessian.products > products and study.tells:
+                products = study.hessian.products
+                looking.clear()
+                found.put((study.spectrum(), False))
+            yield
+
+    job = jobs.worker.submit(work())
+    try:
+        finished = False
+        while not finished:
+            looking.set()
+            while True:
+                ended = job.done
+                with contextlib.suppress(queue.Empty):
+                    spectrum, finished = found.get(block=not ended, timeout=_GLANCE)
+                    break
+                if ended:
+                    job.wait()  # raises what it ended with
+            yield spectrum
+    finally:
+        job.cancel()
 
 
 def _ends(count: int, top: int, bottom: int) -> np.ndarray:
