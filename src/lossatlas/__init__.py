@@ -131,6 +131,19 @@ def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any
     )  # fmt: skip
 
 
+def _spectrum_figure(spectrum: Spectrum, title: str | None = None) -> Any:
+    """A spectrum as a Plotly figure: the density on a log axis with its band, and the eigenvalues with their residuals."""
+    from lossatlas.figures import spectrum_figure
+
+    density, size = spectrum.density, len(spectrum.eigenvectors)
+    trace = f"{spectrum.trace:.4g}" + ("" if spectrum.exact else f" ± {spectrum.trace_error:.2g}")
+    said = f"Hessian of {size} parameters · trace {trace} · {spectrum.products} products"
+    return spectrum_figure(
+        density.grid, density.values, density.band, spectrum.eigenvalues, spectrum.residuals, spectrum.converged,
+        size=size, width=density.width, title=said if title is None else title,
+    )  # fmt: skip
+
+
 def _display(landscape: Landscape, **kwargs: Any) -> Any:
     """A landscape as the last line of a cell shows its explorer."""
     return _explore(landscape)._repr_mimebundle_(**kwargs)
@@ -138,4 +151,5 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
 
 Landscape.explore = _explore  # type: ignore[attr-defined]
 Landscape.figure = _figure  # type: ignore[attr-defined]
+Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]
 Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

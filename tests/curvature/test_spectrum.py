@@ -264,3 +264,21 @@ def test_a_study_that_fails_says_so_in_the_stream() -> None:
     broken = la.Objective.from_function(lambda t: (t**0.5).sum(), torch.ones(4).double())
     with pytest.raises(ValueError, match="Hessian is not finite at this point"):
         list(stream(Study(broken, torch.zeros(4).double(), products=9)))
+
+
+def test_a_figure_shows_the_density_its_band_and_every_eigenvalue_with_its_residual() -> None:
+    found = by_krylov(quadratic(VALUES))
+    figure = found.figure()  # type: ignore[attr-defined]
+    band, line, points = figure.data
+    np.testing.assert_array_equal(line.x, found.density.grid)
+    peak = 1 / (len(VALUES) * found.density.width * np.sqrt(2 * np.pi))
+    drawn = found.density.values > 0.1 * peak
+    np.testing.assert_allclose(np.asarray(line.y)[drawn], found.density.values[drawn])
+    assert 10 ** figure.layout.yaxis.range[0] < 0.1 * peak  # one eigenvalue is never cut off
+    assert len(band.x) == 2 * len(found.density.grid)
+    np.testing.assert_array_equal(points.x, found.eigenvalues)
+    np.testing.assert_array_equal(points.error_x.array, found.residuals)
+    assert "33 products" in figure.layout.title.text
+    unsure = jobs.call(Study(quadratic(VALUES), torch.zeros(len(VALUES)).double(), products=6).run())
+    names = [trace.name for trace in unsure.figure().data]  # type: ignore[attr-defined]
+    assert names == ["two standard errors", "density", "eigenvalue", "not converged"]
