@@ -115,36 +115,34 @@ class Hessian:
 
     def _choose(self, v: Tensor) -> Generator[None, None, None]:
         """The cheapest form that the model allows, found out on the first chunk."""
-        size = _Size()
-        look, make = next(self._chunks())
+        size, chunks = _Size(), self._chunks()
+        look, make = next(chunks)
         try:
             with look(), torch.enable_grad(), size:
-                make().times(v)
+                first = make()
+                first.times(v)
         except RuntimeError as error:
             if not _lacks_derivative(error):
                 raise
             self.form = DIFFERENCES
             return
         yield
-        chunks = getattr(self._replica, "chunks", [None])
-        if not isinstance(chunks, list) or size.bytes * len(chunks) > self.budget:
-            self.form = ANEW
+        self.form = ANEW
+        held = getattr(self._replica, "chunks", [None])
+        if not isinstance(held, list) or size.bytes * len(held) > self.budget:
             return
-        for look, make in self._chunks():
-            with look(), torch.enable_grad():
-                graph = make()
-            if graph.weight:  # one without targets has no mean, 0 / 0
-                self._kept.append(graph)
-            yield
         try:
-            for graph in self._kept[:1]:
-                graph.times(v)
-        except (
-            RuntimeError
-        ):  # statistics that the pass itself wrote have been put back: the graph holds no more
-            self._kept, self.form = [], ANEW
-        else:
-            self.form = KEPT
+            first.times(v)
+        except RuntimeError:
+            # Statistics that the pass itself wrote have been put back: the graph holds no more.
+            return
+        graphs = [first]
+        for look, make in chunks:
+            with look(), torch.enable_grad():
+                graphs.append(make())
+            yield
+        self._kept = [graph for graph in graphs if graph.weight]  # one without targets has no mean, 0 / 0
+        self.form = KEPT
 
     def _by_graphs(self, v: Tensor) -> Generator[None, None, Tensor]:
         total, weights = torch.zeros_like(v, dtype=torch.float64), 0.0

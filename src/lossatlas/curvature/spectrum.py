@@ -46,8 +46,7 @@ def spectrum_of(
 ) -> Spectrum:  # fmt: skip
     """The spectrum of `size` eigenvalues from the pairs that are known, `sure` ones for good, and probes of the others."""
     order = np.argsort(-values, kind="stable")
-    count = len(order)
-    kept = order[sorted({*range(min(top, count)), *range(max(count - bottom, 0), count)})]
+    kept = order[ends(len(order), top, bottom)]
     # A probe of the whole knows the pairs too that are not sure yet.
     whole = any(probe.dimension == size for probe in probes)
     atoms = np.empty(0) if whole else values[sure | exact]
@@ -63,3 +62,8 @@ def spectrum_of(
         values[kept], residuals[kept], sure[kept] | exact, vectors[:, kept.copy()], density,
         trace, error, noise, products, form, exact,
     )  # fmt: skip
+
+
+def ends(count: int, top: int, bottom: int) -> np.ndarray:
+    """The numbers of the first `top` and the last `bottom` of `count`, each once."""
+    return np.array(sorted({*range(min(top, count)), *range(max(count - bottom, 0), count)}), dtype=int)

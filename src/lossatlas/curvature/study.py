@@ -20,7 +20,7 @@ from lossatlas.curvature.dense import DENSE, dense
 from lossatlas.curvature.density import Probe
 from lossatlas.curvature.krylov import Lanczos, Ritz
 from lossatlas.curvature.products import Hessian
-from lossatlas.curvature.spectrum import Spectrum, spectrum_of
+from lossatlas.curvature.spectrum import Spectrum, ends, spectrum_of
 from lossatlas.objective import Objective
 
 # A further start is asked this far, in shares of the largest |λ|: whether there is something beyond what is known.
@@ -97,7 +97,7 @@ class Study:
         process = self._process
         if process is not None and process.steps and not self._starts:
             ritz = process.ritz()
-            kept = _ends(len(ritz.values), self.top, self.bottom)
+            kept = ends(len(ritz.values), self.top, self.bottom)
             values, residuals = ritz.values[kept], ritz.residuals[kept]
             vectors = process.pairs(ritz, kept)
             probes = [Probe(ritz.values, ritz.weights, self.size)]
@@ -161,8 +161,8 @@ class Study:
             weights = ritz.weights[rest]
             self._probes.append(Probe(ritz.values[rest], weights / weights.sum(), dimension))
         if not self._starts:
-            ends = _ends(len(sure), self.top, self.bottom)
-            left = ends[~sure[ends]]
+            asked = ends(len(sure), self.top, self.bottom)
+            left = asked[~sure[asked]]
             self._unsure = ritz.values[left], ritz.residuals[left], process.pairs(ritz, left)
         self._starts += 1
         self.exact = len(self._values) >= self.size
@@ -177,11 +177,15 @@ class Study:
         sure = ritz.residuals <= self.tolerance * self._scale(ritz)
         if not self._starts:
             return len(ritz.values) >= self.top + self.bottom and bool(
-                sure[_ends(len(sure), self.top, self.bottom)].all()
+                sure[ends(len(sure), self.top, self.bottom)].all()
             )
         rough = ritz.residuals <= _ROUGH * self._scale(ritz)
-        ends = _ends(len(sure), min(self.top, 1), min(self.bottom, 1))
-        return len(ritz.values) >= _LEAST and bool(rough[ends].all()) and bool(sure[self._beyond(ritz)].all())
+        outermost = ends(len(sure), min(self.top, 1), min(self.bottom, 1))
+        return (
+            len(ritz.values) >= _LEAST
+            and bool(rough[outermost].all())
+            and bool(sure[self._beyond(ritz)].all())
+        )
 
     def _beyond(self, ritz: Ritz) -> np.ndarray:
         """Which Ritz values lie beyond the last of those that were asked for, on either side."""
@@ -232,11 +236,6 @@ def stream(study: Study) -> Iterator[Spectrum]:
             yield spectrum
     finally:
         job.cancel()
-
-
-def _ends(count: int, top: int, bottom: int) -> np.ndarray:
-    """The numbers of the first `top` and the last `bottom` of `count`."""
-    return np.array(sorted({*range(min(top, count)), *range(max(count - bottom, 0), count)}), dtype=int)
 
 
 def _not_finite() -> ValueError:

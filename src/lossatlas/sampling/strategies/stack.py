@@ -233,9 +233,8 @@ class _StackOn:
             try:
                 index = self._left.popleft()
             except IndexError:
-                self._ready.wait(
-                    _MOMENT
-                )  # for the last ones, in other hands; one that fails there is taken up here
+                # The last ones are in other hands; one that fails there is taken up here.
+                self._ready.wait(_MOMENT)
             else:
                 try:
                     self._prepared[index] = self._made(self._stack.chunks[index])
