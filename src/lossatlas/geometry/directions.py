@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lossatlas.geometry.optimizers import adam_of, momentum_of
-from lossatlas.geometry.scaling import By, Names, Scaling
+from lossatlas.geometry.scaling import By, Scaling
 from lossatlas.geometry.vectors import (
     check_objective,
     check_seed,
@@ -26,6 +26,7 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import position_of, vector_of
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.naming import Names
 from lossatlas.objective.objective import one_thread_each
 
 FILTERS = Scaling()

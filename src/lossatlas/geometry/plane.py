@@ -23,7 +23,7 @@ from lossatlas.geometry.directions import (
     turn,
 )
 from lossatlas.geometry.principal import components_of
-from lossatlas.geometry.scaling import By, Names, Scaling
+from lossatlas.geometry.scaling import By, Scaling
 from lossatlas.geometry.slice import HOME, Extent, Point, around
 from lossatlas.geometry.trajectory import Trajectory
 from lossatlas.geometry.turning import CHOICES, TURNS, Turn
@@ -45,6 +45,7 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.naming import Names
 
 if TYPE_CHECKING:
     from lossatlas.geometry.named import NamedDirections

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
-from lossatlas.geometry.vectors import dot, near, norm, orthogonal_rest
+from lossatlas.geometry.vectors import dot, norm, orthogonal_rest
 from lossatlas.objective import ParameterSpace
+from lossatlas.objective.naming import chosen, layers_of, matches
 from lossatlas.objective.parameters import Entry
 
 By = Literal["filter", "layer", "tensor", "model"]
-Names = str | Sequence[str]
 
 _BY = ("filter", "layer", "tensor", "model")
 
@@ -53,11 +52,8 @@ class Scaling:
         if ignore is None or isinstance(ignore, bool):
             ignore = bool(ignore)
         else:
-            ignore = _names("ignore", ignore)
-        scaling = cls(normalize, ignore, None if layers is None else _names("layers", layers))
-        for pattern in (*(scaling.layers or ()), *(ignore if isinstance(ignore, tuple) else ())):
-            if not any(_matches(entry, pattern) for entry in space):
-                raise ValueError(f"No parameter matches {pattern!r}. {near(pattern, _known(space))}")
+            ignore = chosen("ignore", ignore, space)
+        scaling = cls(normalize, ignore, None if layers is None else chosen("layers", layers, space))
         if not scaling.moving(space):
             raise ValueError(
                 f"Nothing is left to move: layers={scaling.layers!r} and ignore={ignore!r}. Ignore less."
@@ -66,11 +62,11 @@ class Scaling:
 
     def moving(self, space: ParameterSpace) -> list[Entry]:
         """The tensors that move, in order."""
-        chosen = [entry for entry in space if self.layers is None or _any_matches(entry, self.layers)]
+        found = [entry for entry in space if self.layers is None or matches(entry, self.layers)]
         if self.ignore is True:
-            return [entry for entry in chosen if entry.filters] or chosen
+            return [entry for entry in found if entry.filters] or found
         ignored = self.ignore or ()
-        return [entry for entry in chosen if not _any_matches(entry, ignored)]
+        return [entry for entry in found if not matches(entry, ignored)]
 
     def length(self, theta: Tensor, space: ParameterSpace) -> float:
         """The length of every direction that is scaled so."""
@@ -128,10 +124,7 @@ class Scaling:
         if self.by in ("filter", "tensor") and (self.by == "tensor" or any(e.filters for e in moving)):
             yield from moving
         elif self.by == "layer":
-            layers: dict[str, list[Entry]] = {}
-            for entry in moving:
-                layers.setdefault(layer_of(entry.name), []).append(entry)
-            yield from layers.values()
+            yield from layers_of(moving).values()
         elif self.by is not None:
             yield moving
 
@@ -170,36 +163,6 @@ class Scaling:
         elif isinstance(self.ignore, tuple) and self.ignore:
             words.append(f"{', '.join(self.ignore)} fixed")
         return ", ".join(words)
-
-
-def layer_of(name: str) -> str:
-    """The module that a parameter belongs to; the pieces of a parametrization belong to the module they make."""
-    return (
-        name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
-    )
-
-
-def _names(what: str, value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, tuple | list | set | frozenset) or not all(isinstance(n, str) for n in names):
-        raise TypeError(f"{what} is {value!r}. Pass a name, a glob such as '*.weight', or a list of them.")
-    if not names:
-        raise ValueError(f"{what} is empty. Pass at least one name, or leave it out.")
-    return tuple(names)
-
-
-def _any_matches(entry: Entry, patterns: Iterable[str]) -> bool:
-    return any(_matches(entry, pattern) for pattern in patterns)
-
-
-def _matches(entry: Entry, pattern: str) -> bool:
-    """A tensor matches by its own name, or by that of a module which holds it."""
-    parts = entry.name.split(".")
-    return any(fnmatchcase(".".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
-
-
-def _known(space: ParameterSpace) -> list[str]:
-    return list(dict.fromkeys(name for entry in space for name in (entry.name, layer_of(entry.name)) if name))
 
 
 def _flat(entry: Entry, vector: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lossatlas.geometry.vectors import near
 from lossatlas.geometry.weights import checked_tensor, plain
 from lossatlas.objective import ParameterSpace
+from lossatlas.objective.naming import near
 from lossatlas.objective.parameters import trainable
 
 # Buffers of normalisation layers: a state dict does not say which of its tensors are parameters.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -146,16 +145,6 @@ def share(vector: Tensor, basis: tuple[Tensor, ...]) -> float:
 def upright(vector: Tensor) -> Tensor:
     """The vector with the sign that makes its largest component positive."""
     return -vector if float(vector[vector.abs().argmax()]) < 0 else vector
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A sentence that helps somebody who wrote `name` where only the `known` names exist."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
-        return f"Did you mean {' or '.join(map(repr, close))}?"
-    shown = ", ".join(map(repr, names[:6]))
-    return f"There are {shown}" + (f" and {len(names) - 6} more." if len(names) > 6 else ".")
 
 
 def _in_float64(u: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

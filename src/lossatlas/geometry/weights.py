@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossatlas.geometry.vectors import checked_vector, near
+from lossatlas.geometry.vectors import checked_vector
 from lossatlas.objective import Objective, ParameterSpace
+from lossatlas.objective.naming import near
 
 _NAME = re.compile(r"(?P<name>[^\[\]]*)(\[(?P<indices>[-+\d\s,]*)\])?")
 
