@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -474,3 +475,49 @@ def test_an_interpreter_in_the_middle_of_a_map_exits_by_itself_without_a_word() 
         """
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_gathered_work_comes_back_in_its_order_from_several_threads() -> None:
+    names: set[str] = set()
+
+    def piece(index: int) -> Work:
+        names.add(threading.current_thread().name)
+        time.sleep(0.02)
+        yield
+        return index
+
+    assert jobs.call(jobs.gather([piece(index) for index in range(7)])) == list(range(7))
+    assert len(names) == min(jobs.worker.threads, 7) or jobs.worker.threads > 7
+
+
+def test_the_first_error_of_gathered_work_ends_the_others_and_is_raised() -> None:
+    steps_taken: list[str] = []
+
+    def failing() -> Work:
+        yield
+        raise ValueError("Seven is no number of legs.")
+
+    with pytest.raises(ValueError, match="Seven is no number of legs"):
+        jobs.call(jobs.gather([failing(), steps(steps_taken, "a", 100_000)]))
+    assert len(steps_taken) < 100_000
+
+
+def test_gathered_work_that_is_cancelled_ends_on_all_threads() -> None:
+    log: list[str] = []
+    started = threading.Event()
+
+    def forever(index: int) -> Work:
+        while True:
+            started.set()
+            log.append(str(index))
+            yield
+
+    job = jobs.worker.submit(jobs.gather([forever(0), forever(1)]))
+    assert started.wait(PATIENCE)
+    job.cancel()
+    with pytest.raises(Cancelled):
+        job.wait(PATIENCE)
+    jobs.call(jobs.gather([steps([], "b", 3)]))  # the threads are free again
+    count = len(log)
+    time.sleep(0.05)
+    assert len(log) <= count + 1

@@ -13,7 +13,8 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +25,9 @@ CALL, PROBE, TURN, TILES = range(4)
 
 # Below this a pause costs more in wake-ups than it gives back to the cell that is running.
 _SHORTEST_PAUSE = 0.004
+
+# How long one waits at a time for those who help, in seconds.
+_GLANCE = 0.002
 
 # The share of the time that turning a plane takes at least beside a running cell.
 _TURN_DUTY = 0.5
@@ -296,6 +300,88 @@ def call(work: Generator[None, None, T]) -> T:
     except BaseException:  # an interrupt may come before the job is waited for
         job.cancel()
         raise
+
+
+def gather(works: Sequence[Generator[None, None, T]]) -> Generator[None, None, list[T]]:
+    """The results of several pieces of work in their order, as a job: free threads take part, and it does what is left.
+
+    Which thread does a piece changes nothing of it. Raises what the first piece that fails raises; the others end at
+    their next yield.
+    """
+    gathering = _Gathering(works)
+    worker.share(gathering.take, len(works) - 1)
+    try:
+        while gathering.unfinished:
+            yield from gathering.take()
+            gathering.wait()
+            yield
+    finally:
+        gathering.stop()
+    if gathering.error is not None:
+        raise gathering.error
+    return gathering.results
+
+
+class _Gathering(Generic[T]):
+    """Pieces of work that several threads take from, one at a time each."""
+
+    def __init__(self, works: Sequence[Generator[None, None, T]]) -> None:
+        self.results: list[T] = [None] * len(works)  # type: ignore[list-item]
+        self.error: Exception | None = None
+        self._left = deque(enumerate(works))
+        self._in_hand = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether pieces are left, or in anybody's hand."""
+        with self._changed:
+            return bool(self._left) or self._in_hand > 0
+
+    def take(self) -> Generator[None, None, None]:
+        """Do one piece after the other until none is left."""
+        while (taken := self._next()) is not None:
+            index, work = taken
+            try:
+                self.results[index] = yield from self._whole(work)
+            except Exception as error:  # raised again by the job that everybody works for
+                self.error = self.error or error
+                self.stop()
+            finally:
+                with self._changed:
+                    self._in_hand -= 1
+                    self._changed.notify_all()
+
+    def _next(self) -> tuple[int, Generator[None, None, T]] | None:
+        with self._changed:
+            if not self._left:
+                return None
+            self._in_hand += 1
+            return self._left.popleft()
+
+    def _whole(self, work: Generator[None, None, T]) -> Generator[None, None, T]:
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return end.value
+            if self._stopped:
+                work.close()
+                return None  # type: ignore[return-value]
+            yield
+
+    def stop(self) -> None:
+        """Let nobody take any more; who is at a piece leaves it at its next yield."""
+        with self._changed:
+            self._stopped = True
+            self._left.clear()
+
+    def wait(self) -> None:
+        """Wait a moment for those that are in hand elsewhere."""
+        with self._changed:
+            if self._in_hand:
+                self._changed.wait(_GLANCE)
 
 
 def _run_here(work: Generator[None, None, T]) -> T:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import lossatlas as la
 from lossatlas import jobs
-from lossatlas.curvature.products import ANEW, DIFFERENCES, KEPT, Hessian
+from lossatlas.curvature.attention import WrittenOut, attention
+from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.ways import DIFFERENCES
 from tests.zoo import F, classification, cnn, mlp, normal, seeded
+
+KEPT = "double backward, graph kept"
+ANEW = "double backward, graph made anew"
 
 
 def regression() -> tuple[la.Objective, Tensor]:
@@ -120,19 +127,200 @@ def test_single_precision_agrees_with_double_to_its_rounding() -> None:
     assert float((single.hvp(single.theta, v) - exact).norm()) <= 1e-4 * float(exact.norm())
 
 
-def test_fused_attention_is_measured_by_differences_and_says_so() -> None:
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_attention_is_written_out_and_exact(masked: bool) -> None:
     with seeded(0):
         layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True).double()
-    data = normal(6, 5, 4, dtype=torch.float64), normal(6, 5, 4, seed=1, dtype=torch.float64)
-    objective = la.Objective(layer, F.mse_loss, data)
+    x, y = normal(6, 5, 4, dtype=torch.float64), normal(6, 5, 4, seed=1, dtype=torch.float64)
+
+    class Causal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Tensor:
+            mask = nn.Transformer.generate_square_subsequent_mask(5).double()
+            return self.layer(x, src_mask=mask, is_causal=True) if masked else self.layer(x)
+
+    objective = la.Objective(Causal(), F.mse_loss, (x, y))
     v = normal(objective.size, dtype=torch.float64)
     fused = Hessian(objective, objective.theta)
     found = jobs.call(fused.times(v))
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        plain = Hessian(objective, objective.theta)
+        other = la.Objective(Causal(), F.mse_loss, (x, y))
+        plain = Hessian(other, other.theta)
         exact = jobs.call(plain.times(v))
-    assert (fused.form, plain.form) == (DIFFERENCES, KEPT)
-    assert float((found - exact).norm()) <= 1e-4 * float(exact.norm())
+    assert plain.form == KEPT
+    assert fused.form == "double backward with attention written out, graph kept"
+    torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"is_causal": True}, {"scale": 0.3}, {"mask": "bool"}, {"mask": "float"}, {"gqa": True}]
+)
+def test_attention_written_out_is_torchs_own(options: dict[str, Any]) -> None:
+    q, k, v = (
+        normal(2, heads, n, 8, seed=seed)
+        for seed, (heads, n) in enumerate(
+            [(4, 5), (2 if "gqa" in options else 4, 7), (2 if "gqa" in options else 4, 7)]
+        )
+    )
+    given: dict[str, Any] = {name: value for name, value in options.items() if name in ("is_causal", "scale")}
+    if options.get("mask") == "bool":
+        given["attn_mask"] = normal(5, 7, seed=9) > -0.5
+    elif options.get("mask"):
+        given["attn_mask"] = normal(5, 7, seed=9)
+    if options.get("gqa"):
+        given["enable_gqa"] = True
+    torch.testing.assert_close(attention(q, k, v, **given), F.scaled_dot_product_attention(q, k, v, **given))
+    with WrittenOut():
+        torch.testing.assert_close(
+            F.scaled_dot_product_attention(q, k, v, **given), attention(q, k, v, **given)
+        )
+
+
+class Once(torch.autograd.Function):
+    """x³, whose backward pass cannot be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * slope
+
+
+class Cut(Once):
+    """The same with a backward pass that forgets to be differentiated, and so gives a wrong second derivative."""
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return 3 * x.detach() ** 2 * slope
+
+
+@pytest.mark.parametrize("cube", [Once, Cut])
+def test_what_has_no_second_derivative_or_a_wrong_one_is_measured_by_differences(cube: Any) -> None:
+    theta = normal(6, dtype=torch.float64)
+    objective = la.Objective.from_function(lambda t: cube.apply(t).square().sum(), theta)
+    hessian = Hessian(objective, theta)
+    found = jobs.call(hessian.times(torch.ones_like(theta)))
+    assert hessian.form == DIFFERENCES
+    assert hessian.check is not None  # autograd says 0 without a word: it is the comparison that tells
+    assert hessian.check > 0.1
+    torch.testing.assert_close(found, 30 * theta**4, rtol=1e-5, atol=1e-8)
+
+
+def test_a_product_is_compared_with_differences_once_per_objective() -> None:
+    objective = small()
+    hessian = Hessian(objective, objective.theta)
+    jobs.call(hessian.times(objective.theta))
+    assert hessian.check is not None
+    assert hessian.check < 1e-6
+    ways = [value for key, value in objective.kept.items() if key[0] == "way"]
+    jobs.call(Hessian(objective, 2 * objective.theta).times(objective.theta))
+    assert [value for key, value in objective.kept.items() if key[0] == "way"] == ways
+
+
+def test_gauss_newton_is_the_hessian_of_what_is_linear_in_its_parameters() -> None:
+    x, y = classification(60, 6)
+    with seeded(1):
+        model = nn.Linear(6, 3).double()
+    objective = la.Objective(
+        model, F.cross_entropy, [(x[:25].double(), y[:25]), (x[25:].double(), y[25:])], weight_decay=0.1
+    )
+    v = normal(objective.size, dtype=torch.float64)
+    gauss_newton = Hessian(objective, objective.theta, "gauss_newton")
+    torch.testing.assert_close(
+        jobs.call(gauss_newton.times(v)), objective.hvp(objective.theta, v), rtol=1e-10, atol=1e-13
+    )
+
+
+def dense_jacobian(objective: la.Objective, model: nn.Module, x: Tensor) -> Tensor:
+    """(n, K, P) of the outputs."""
+
+    def output(theta: Tensor) -> Tensor:
+        return torch.func.functional_call(model, objective.parameters.unflatten(theta), (x,))
+
+    return torch.func.jacrev(output)(objective.theta)
+
+
+def test_gauss_newton_and_fisher_are_those_of_the_whole_jacobian() -> None:
+    with seeded(1):
+        model = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)).double()
+    x, y = classification(61, 6)
+    x = x.double()
+    objective = la.Objective(model, F.cross_entropy, [(x[:40], y[:40]), (x[40:], y[40:])])
+    jacobian = dense_jacobian(objective, model, x).detach()
+    p = torch.softmax(model(x), dim=1).detach()
+    of_loss = torch.diag_embed(p) - p[:, :, None] * p[:, None]
+    gauss_newton = torch.einsum("nkp,nkl,nlq->pq", jacobian, of_loss, jacobian) / 61
+    slopes = torch.einsum("nkp,nk->np", jacobian, p - F.one_hot(y, 3))
+    v = normal(objective.size, dtype=torch.float64)
+    for name, exact in (("gauss_newton", gauss_newton), ("fisher", slopes.T @ slopes / 61)):
+        for budget in (0, 1 << 30):
+            products = Hessian(objective, objective.theta, name, budget=budget)  # type: ignore[arg-type]
+            torch.testing.assert_close(jobs.call(products.times(v)), exact @ v, rtol=1e-9, atol=1e-13)
+            assert products.form == (KEPT if budget else ANEW)
+
+
+def test_a_matrix_that_there_is_not_is_refused_in_words() -> None:
+    objective, theta = small(), small().theta
+    with pytest.raises(ValueError, match="matrix is 'hesian'. Pass 'hessian', 'gauss_newton', 'fisher'"):
+        Hessian(objective, theta, "hesian")  # type: ignore[arg-type]
+    plain = la.Objective.from_function(lambda t: t.square().sum(), theta)
+    with pytest.raises(ValueError, match="needs the model's output apart from the loss"):
+        Hessian(plain, theta, "gauss_newton")
+    x, y = classification(60, 6)
+    weighted = la.Objective(
+        nn.Linear(6, 3), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0])), (x, y)
+    )
+    with pytest.raises(ValueError, match="needs a loss that is the mean over samples"):
+        Hessian(weighted, weighted.theta, "fisher")
+
+
+def test_a_restriction_to_layers_is_a_block_of_the_whole() -> None:
+    objective = small(weight_decay=0.1)
+    block = Hessian(objective, objective.theta, layers="2")
+    assert block.size == 30
+    v = normal(30, dtype=torch.float64)
+    found = block.embedded(jobs.call(block.times(v)))
+    whole = objective.hvp(objective.theta, block.embedded(v))
+    torch.testing.assert_close(found[63:], whole[63:], rtol=1e-10, atol=1e-13)
+    assert found[:63].count_nonzero() == 0
+    with pytest.raises(ValueError, match="No parameter matches 'layer2'"):
+        Hessian(objective, objective.theta, layers="layer2")
+
+
+def test_samples_are_a_share_of_the_data_drawn_by_seed() -> None:
+    objective = small()
+    v = normal(objective.size, dtype=torch.float64)
+    every = Hessian(objective, objective.theta, samples=60)
+    torch.testing.assert_close(
+        jobs.call(every.times(v)), objective.hvp(objective.theta, v), rtol=1e-10, atol=1e-13
+    )
+    first, again, other = (Hessian(objective, objective.theta, samples=20, seed=seed) for seed in (0, 0, 1))
+    found = [jobs.call(products.times(v)) for products in (first, again, other)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
+    with pytest.raises(ValueError, match="samples is 61. Pass a whole number from 1 to 60"):
+        Hessian(objective, objective.theta, samples=61)
+
+
+def test_a_product_has_the_same_bits_however_threads_share_it() -> None:
+    x, y = classification(700, 6)
+    objective = small().on((x.double(), y))
+    v = normal(objective.size, dtype=torch.float64)
+    found = [
+        jobs.call(Hessian(objective, objective.theta, budget=budget).times(v))
+        for budget in (0, 0, 1 << 30, 1 << 30)
+    ]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[2], found[3])
 
 
 def test_batch_statistics_have_a_hessian_and_their_rescaling_has_its_symmetry() -> None:

@@ -1,99 +1,115 @@
-"""Products of the Hessian with vectors, over all data: the matrix itself is never made.
+"""Products of a curvature matrix with vectors, over all data: the matrix itself is never made.
 
-H v is the derivative of gᵀ v (Pearlmutter 1994), by a second backward pass through the gradient's graph. The graph of
-the gradient is the same for every v: it is kept where it fits a budget, and a product is then one backward pass. Models
-without second derivatives, such as fused attention, are measured by central differences of the gradient.
+The graph that a product follows is the same for every v: it is kept where it fits a budget, and a product is then one
+backward pass. What fused kernels lack is written out; models without second derivatives are measured by central differences
+of the gradient. A probe decides once per objective, on a few samples in float64, where differences are sharp enough to tell
+a wrong derivative. Chunks are shared among the worker's threads in fixed lanes, so that sums have the same bits whoever
+takes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossatlas import jobs
+from lossatlas.curvature.matrices import MAKE, Map, Matrix, check_matrix
+from lossatlas.curvature.ways import DIFFERENCES, WAYS, Way, way_of
 from lossatlas.objective import EvaluationError, Objective
 from lossatlas.objective.data import Batch
-from lossatlas.objective.replica import ModelReplica, some_weight
+from lossatlas.objective.naming import chosen, matches
+from lossatlas.objective.replica import some_weight
+from lossatlas.objective.subset import sample
 
 #: What kept graphs may take of memory, in bytes.
 GRAPH_BYTES = 1 << 30
 
-KEPT = "double backward, graph kept"
-ANEW = "double backward, graph made anew"
-DIFFERENCES = "central differences of the gradient"
-
 # A step of so many ‖θ‖ + 1, in powers of ε: rounding of the gradient and the third derivative weigh about the same.
 _STEP = 0.4
+
+# Seconds of a product that are worth a second thread.
+_WORTH_SHARING = 0.002
+
+# Fewer samples than these are not cut any further.
+_LEAST_ROWS = 64
 
 _NO_ESTIMATE = (
     "There is no Hessian of a loss whose running statistics are estimated anew at every point. Use mode='batch_stats' or "
     "mode='eval'."
 )
 
-
-_Look = Callable[[], AbstractContextManager[Any]]
-_Names = Callable[[Tensor], dict[str, Tensor]]
-_Loss = Callable[[Mapping[str, Tensor]], tuple[float, Tensor]]
+_Lane = Any  # of pairs (weight, chunk): a list, or what can be iterated anew
 
 
-@dataclass(frozen=True, eq=False)
-class _Graph:
-    """The gradient on one chunk, as a function of the leaves that it was taken by."""
+class Products:
+    """A curvature matrix of an objective's loss at θ, (P,), as products with vectors.
 
-    leaves: list[Tensor]
-    gradient: list[Tensor]
-    weight: float
+    matrix: "hessian"; "gauss_newton", Jᵀ H_z J of the model's output z; or "fisher", the empirical one, the mean of g gᵀ over
+    samples. layers: the tensors that it is restricted to, by name of a tensor or a module, or glob. samples: so many, drawn
+    by `seed`, instead of all. budget: bytes that kept graphs may take. Weight decay adds its λ to the first two.
 
-    def times(self, v: Tensor) -> Tensor:
-        """H v on the chunk, (P,) -> (P,); the graph stays."""
-        vs = [
-            part.view_as(leaf)
-            for part, leaf in zip(v.split([leaf.numel() for leaf in self.leaves]), self.leaves, strict=True)
-        ]
-        # A gradient that θ does not move is no end of any graph, and its part of H is 0.
-        moving = [(slope, part) for slope, part in zip(self.gradient, vs, strict=True) if slope.requires_grad]
-        if not moving:
-            return torch.zeros_like(v)
-        slopes, parts = zip(*moving, strict=True)
-        products = torch.autograd.grad(
-            slopes, self.leaves, parts, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return torch.cat([product.reshape(-1) for product in products])
-
-
-_Chunk = tuple[_Look, Callable[[], _Graph]]
-
-
-class Hessian:
-    """The Hessian of an objective's loss at θ, (P,), as products with vectors.
-
-    budget: bytes that kept graphs may take. `form` says how products are taken and `products` counts them, once the
-    first was asked for. Raises ValueError for an objective whose loss has no Hessian.
+    `size` is the number of parameters it is restricted to; `form` says how products are taken and `products` counts them,
+    once the first was asked for. Raises TypeError or ValueError for what there is not.
     """
 
-    def __init__(self, objective: Objective, theta: Tensor, budget: float = GRAPH_BYTES) -> None:
-        self.objective, self.theta, self.budget = objective, theta.detach().clone(), budget
+    def __init__(
+        self, objective: Objective, theta: Tensor, matrix: Matrix = "hessian", *, layers: Any = None,
+        samples: int | None = None, seed: int = 0, budget: float = GRAPH_BYTES,
+    ) -> None:  # fmt: skip
+        replica: Any = objective.spare_replica()
+        if getattr(replica, "estimation", ()):
+            raise ValueError(_NO_ESTIMATE)
+        check_matrix(matrix, getattr(replica, "measure", None), objective.separable, objective.held)
+        space = objective.parameters
+        patterns = None if layers is None else chosen("layers", layers, space)
+        self.objective, self.theta, self.matrix, self.budget = (
+            objective,
+            theta.detach().clone(),
+            matrix,
+            budget,
+        )
+        self.entries = [entry for entry in space if patterns is None or matches(entry, patterns)]
+        self.size = sum(entry.size for entry in self.entries)
+        self.samples = objective.samples
+        if samples is not None:
+            subset = sample(objective, samples, seed)
+            replica.hold(list(subset.batches))
+            self.samples = subset.size
         self.form = ""
         self.products = 0
-        self._replica: Any = objective.spare_replica()
-        if getattr(self._replica, "estimation", ()):
-            raise ValueError(_NO_ESTIMATE)
-        self._decay = getattr(self._replica, "decay", 0.0)
-        self._kept: list[_Graph] = []
+        self._decay = 0.0 if matrix == "fisher" else getattr(replica, "decay", 0.0)
+        self._lanes = _lanes(replica, objective.separable)
+        self._way: Way | None = None
+        self._kept: list[list[Map]] = []
+        self._seconds = float("inf")
+
+    def halves(self) -> tuple[Products, Products]:
+        """The same on either half of its lanes' data, for what differs between them."""
+        every = [pair for lane in self._lanes for pair in lane]
+        found = []
+        for part in (every[::2], every[1::2]):
+            half = object.__new__(Products)
+            half.__dict__.update(self.__dict__)
+            half._lanes, half._kept, half.products = _dealt(part), [], 0
+            half.form = ""
+            found.append(half)
+        return found[0], found[1]
 
     def times(self, v: Tensor) -> Generator[None, None, Tensor]:
-        """H v, (P,) -> (P,) or (P, k) -> (P, k), in θ's dtype, summed over chunks in float64; yields between chunks.
+        """The product, (P,) -> (P,) or (P, k) -> (P, k) with P = `size`, in θ's dtype; yields between chunks.
 
-        Raises ValueError for another shape, EvaluationError when the model raises.
+        Summed over chunks in float64. Raises ValueError for another shape, EvaluationError when the model raises.
         """
         columns = torch.as_tensor(v).detach().to(self.theta.device, self.theta.dtype)
-        if columns.dim() not in (1, 2) or len(columns) != len(self.theta):
+        if columns.dim() not in (1, 2) or len(columns) != self.size:
             raise ValueError(
-                f"v has shape {tuple(columns.shape)}. Pass a vector of length P = {len(self.theta)}, or (P, k)."
+                f"v has shape {tuple(columns.shape)}. Pass a vector of length P = {self.size}, or (P, k)."
             )
         if columns.dim() == 2:
             found = torch.empty_like(columns)
@@ -102,139 +118,199 @@ class Hessian:
             return found
         try:
             if not self.form:
-                yield from self._choose(columns)
+                yield from self._begin()
+            begun = time.perf_counter()
             if self.form == DIFFERENCES:
                 product = yield from self._difference(columns)
             else:
-                product = yield from self._by_graphs(columns)
+                product = yield from self._followed(columns)
+            self._seconds = time.perf_counter() - begun
         except RuntimeError as error:
             said = str(error).splitlines()[0].rstrip(". ")
             raise EvaluationError(f"The Hessian cannot be taken: {said}.") from error
         self.products += 1
         return (product + self._decay * columns.double()).to(self.theta.dtype)
 
-    def _choose(self, v: Tensor) -> Generator[None, None, None]:
-        """The cheapest form that the model allows, found out on the first chunk."""
-        size, chunks = _Size(), self._chunks()
-        look, make = next(chunks)
-        try:
-            with look(), torch.enable_grad(), size:
-                first = make()
-                first.times(v)
-        except RuntimeError as error:
-            if not _lacks_derivative(error):
-                raise
+    @property
+    def check(self) -> float | None:
+        """How far products and central differences of the gradient were apart where the probe compared them, relatively.
+
+        None where they were not compared.
+        """
+        return None if self._way is None else self._way.check
+
+    def embedded(self, vectors: Tensor) -> Tensor:
+        """Vectors of its own parameters, (size, k), as vectors of all, (P, k), zero elsewhere."""
+        if self.size == len(self.theta):
+            return vectors
+        found = vectors.new_zeros(len(self.theta), *vectors.shape[1:])
+        for entry, part in zip(
+            self.entries, vectors.split([entry.size for entry in self.entries]), strict=True
+        ):
+            found[entry.offset : entry.offset + entry.size] = part
+        return found
+
+    def _begin(self) -> Generator[None, None, None]:
+        """Find the way, and keep graphs where they fit."""
+        objective = self.objective
+        self._way = yield from way_of(objective, self.matrix, self.theta)
+        if self._way.name == DIFFERENCES:
             self.form = DIFFERENCES
             return
-        yield
-        self.form = ANEW
-        held = getattr(self._replica, "chunks", [None])
-        if not isinstance(held, list) or size.bytes * len(held) > self.budget:
-            return
-        try:
-            first.times(v)
-        except RuntimeError:
-            # Statistics that the pass itself wrote have been put back: the graph holds no more.
-            return
-        graphs = [first]
-        for look, make in chunks:
-            with look(), torch.enable_grad():
-                graphs.append(make())
-            yield
-        self._kept = [graph for graph in graphs if graph.weight]  # one without targets has no mean, 0 / 0
-        self.form = KEPT
+        resident = all(isinstance(lane, list) for lane in self._lanes)
+        chunks = sum(len(lane) for lane in self._lanes) if resident else 0
+        if resident and self._way.holds and self._way.bytes_of(self.samples, chunks) <= self.budget:
+            self._kept = yield from jobs.gather([self._graphs(lane) for lane in self._lanes])
+            self.form = f"{self._way.name}, graph kept"
+        else:
+            self.form = f"{self._way.name}, graph made anew"
 
-    def _by_graphs(self, v: Tensor) -> Generator[None, None, Tensor]:
-        total, weights = torch.zeros_like(v, dtype=torch.float64), 0.0
-        for graph in self._kept:
-            total += graph.weight * graph.times(v)
-            weights += graph.weight
-            yield
-        for look, make in () if self._kept else self._chunks():
-            with look(), torch.enable_grad():  # never held while others work
-                graph = make()
-                if graph.weight:
-                    total += graph.weight * graph.times(v)
-                    weights += graph.weight
-            yield
-        return total / some_weight(weights)
+    def _graphs(self, lane: _Lane) -> Generator[None, None, list[Map]]:
+        found: list[Map] = []
+        with self.objective.replica() as replica:
+            for weight, chunk in lane:
+                with self._looking(replica, chunk):
+                    graph = self._make(replica, chunk)
+                if weight is not None:
+                    graph = _Weighed(graph, weight)
+                if graph.weight:  # one without targets has no mean, 0 / 0
+                    found.append(graph)
+                yield
+        return found
+
+    def _followed(self, v: Tensor) -> Generator[None, None, Tensor]:
+        if self._kept:
+            return (yield from self._summed([_along(graphs, v) for graphs in self._kept]))
+
+        def follow(replica: Any, chunk: Any) -> tuple[float, Tensor]:
+            graph = self._make(replica, chunk)
+            return graph.weight, graph.times(v)
+
+        return (yield from self._over_chunks(follow))
 
     def _difference(self, v: Tensor) -> Generator[None, None, Tensor]:
         length = float(v.double().norm())
         if length == 0:
             return torch.zeros_like(v, dtype=torch.float64)
         step = torch.finfo(v.dtype).eps ** _STEP * (1.0 + float(self.theta.double().norm()))
-        unit = v / length
-        above = yield from self._slope(self.theta + step * unit)
-        below = yield from self._slope(self.theta - step * unit)
+        along = self.embedded(v / length)
+        above = yield from self._slope(self.theta + step * along)
+        below = yield from self._slope(self.theta - step * along)
         return (above - below) * (length / (2.0 * step))
 
     def _slope(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient without what weight decay adds, whose product is exact."""
-        gradient: Tensor = yield from self._replica.gradient(theta)
-        return gradient.double() - self._decay * theta.double()
 
-    def _chunks(self) -> Iterator[_Chunk]:
-        """For every chunk what must hold while its graph is made and followed, and how it is made."""
-        for look, names, loss in losses(self._replica):
+        def slope(replica: Any, chunk: Any) -> tuple[float, Tensor]:
+            fixed, leaves = self._tensors(theta)
+            weight, fields = replica.at({**fixed, **leaves}, chunk)
+            found = torch.autograd.grad(
+                fields[0], list(leaves.values()), allow_unused=True, materialize_grads=True
+            )
+            return weight or 0.0, torch.cat([part.reshape(-1) for part in found])
 
-            def make(names: _Names = names, loss: _Loss = loss) -> _Graph:
-                leaves = {
-                    name: part.detach().clone().requires_grad_(True)
-                    for name, part in names(self.theta).items()
-                }
-                weight, value = loss(leaves)
-                found = list(leaves.values())
-                gradient = torch.autograd.grad(
-                    value, found, create_graph=True, allow_unused=True, materialize_grads=True
-                )
-                return _Graph(found, list(gradient), weight)
+        return (yield from self._over_chunks(slope))
 
-            yield look, make
+    def _over_chunks(self, of: Callable[[Any, Any], tuple[float, Tensor]]) -> Generator[None, None, Tensor]:
+        """The weighted mean over the chunks of what is found on each."""
 
+        def lane_of(lane: _Lane) -> Generator[None, None, tuple[float, Any]]:
+            total: Any = 0.0
+            weights = 0.0
+            with self.objective.replica() as replica:
+                for known, chunk in lane:
+                    with self._looking(replica, chunk):  # never held while others work
+                        said, part = of(replica, chunk)
+                    weight = said if known is None else known
+                    if weight:
+                        total = total + weight * part.double()
+                        weights += weight
+                    yield
+            return weights, total
 
-class _Size(torch.autograd.graph.saved_tensors_hooks):
-    """How many bytes the tensors take that autograd saves meanwhile, each memory once."""
+        return (yield from self._summed([lane_of(lane) for lane in self._lanes]))
 
-    def __init__(self) -> None:
-        self._seen: dict[int, int] = {}
-        super().__init__(self._note, lambda tensor: tensor)
+    def _summed(
+        self, lanes: Sequence[Generator[None, None, tuple[float, Any]]]
+    ) -> Generator[None, None, Tensor]:
+        if self._seconds > _WORTH_SHARING:
+            found = yield from jobs.gather(lanes)
+        else:
+            found = []
+            for lane in lanes:
+                found.append((yield from lane))
+        total: Tensor = sum(part for _, part in found)
+        return total / some_weight(sum(weight for weight, _ in found))
 
-    def _note(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        self._seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def _make(self, replica: Any, chunk: Any) -> Map:
+        fixed, leaves = self._tensors(self.theta)
+        return MAKE[self.matrix](replica, fixed, leaves, chunk)
 
-    @property
-    def bytes(self) -> int:
-        """So far."""
-        return sum(self._seen.values())
+    def _tensors(self, theta: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """θ's tensors that stay, and the leaves that the matrix is taken by."""
+        fixed = self.objective.parameters.unflatten(theta.detach())
+        leaves = {entry.name: fixed.pop(entry.name).clone().requires_grad_(True) for entry in self.entries}
+        return fixed, leaves
 
-
-def losses(replica: Any) -> Iterator[tuple[_Look, _Names, _Loss]]:
-    """For every chunk that counts: what must hold while it is looked at, θ by its leaves, and (weight, loss) of those."""
-    if not isinstance(replica, ModelReplica):
-        # The function is shared by all replicas: one caller at a time.
-        yield (
-            lambda: replica._lock,
-            lambda theta: {"theta": theta},
-            lambda leaves: (1.0, replica.f(leaves["theta"])),
-        )
-        return
-    for known, chunk in replica.counting():
-
-        def look(chunk: Batch = chunk) -> AbstractContextManager[Any]:
-            return replica.looking_at(chunk)
-
-        def loss(
-            leaves: Mapping[str, Tensor], known: float | None = known, chunk: Batch = chunk
-        ) -> tuple[float, Tensor]:
-            said, fields = replica.at(leaves, chunk)
-            return (said or 0.0) if known is None else known, fields[0]
-
-        yield look, replica.space.unflatten, loss
+    @contextlib.contextmanager
+    def _looking(self, replica: Any, chunk: Any) -> Iterator[None]:
+        way = WAYS[self._way.name] if self._way is not None else contextlib.nullcontext
+        with replica.looking_at(chunk), torch.enable_grad(), way():
+            yield
 
 
-def _lacks_derivative(error: RuntimeError) -> bool:
-    said = str(error)
-    return "derivative" in said and ("not implemented" in said or "not supported" in said)
+class _Weighed:
+    """A chunk's map with the weight that is known of it."""
+
+    def __init__(self, graph: Map, weight: float) -> None:
+        self.times, self.weight = graph.times, weight
+
+
+def _along(graphs: Sequence[Map], v: Tensor) -> Generator[None, None, tuple[float, Any]]:
+    total: Any = 0.0
+    weights = 0.0
+    for graph in graphs:
+        total = total + graph.weight * graph.times(v).double()
+        weights += graph.weight
+        yield
+    return weights, total
+
+
+def _lanes(replica: Any, separable: bool) -> list[_Lane]:
+    """The chunks that count, dealt into as many lanes as there are threads; a stream is one."""
+    chunks = getattr(replica, "chunks", [None])
+    if not isinstance(chunks, list):
+        return [_Again(replica.counting)]
+    if chunks == [None]:
+        return [[(1.0, None)]]
+    if separable:
+        chunks = _even(chunks, jobs.worker.threads)
+        replica.hold(chunks)
+    return _dealt(list(replica.counting()))
+
+
+def _dealt(pairs: Sequence[tuple[float | None, Any]]) -> list[_Lane]:
+    threads = jobs.worker.threads
+    return [list(pairs[start::threads]) for start in range(min(threads, len(pairs)))]
+
+
+def _even(chunks: Sequence[Batch], threads: int) -> list[Batch]:
+    """The last ones cut so that every lane gets as much."""
+    over = len(chunks) % threads
+    whole, last = chunks[: len(chunks) - over], chunks[len(chunks) - over :]
+    cut = [chunk.chunks(max(_LEAST_ROWS, -(-chunk.size // threads))) for chunk in last]
+    return [*whole, *itertools.chain.from_iterable(cut)]
+
+
+class _Again:
+    """What can be iterated anew as often as one likes."""
+
+    def __init__(self, iterate: Callable[[], Iterator[tuple[float | None, Any]]]) -> None:
+        self._iterate = iterate
+
+    def __iter__(self) -> Iterator[tuple[float | None, Any]]:
+        return self._iterate()
+
+
+#: The matrix that is asked for most.
+Hessian = Products

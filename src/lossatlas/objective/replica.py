@@ -241,11 +241,15 @@ class ModelReplica:
         use_estimates(layers)
         return total
 
-    def at(self, parts: Mapping[str, Tensor], chunk: Batch) -> tuple[float | None, list[Any]]:
-        """What a chunk counts for, and its fields as differentiable functions of the named tensors of θ."""
+    def at(
+        self, parts: Mapping[str, Tensor], chunk: Batch, measure: Measure | None = None
+    ) -> tuple[float | None, list[Any]]:
+        """What a chunk counts for, and its fields, or another measure's, as differentiable functions of θ's named tensors."""
         tensors = {f"module.{place}": parts[name].to(dtype) for place, name, dtype in self._places}
         # Not by torch's own search for tied weights: of a module that is there twice it puts back the wrong tensor.
-        return torch.func.functional_call(self._step, tensors, (self.measure, chunk), tie_weights=False)
+        return torch.func.functional_call(
+            self._step, tensors, (measure or self.measure, chunk), tie_weights=False
+        )
 
     def _estimate(self) -> Generator[None, None, None]:
         """Estimate running statistics at the θ in `buffer`, over the user's own batches."""
@@ -329,6 +333,14 @@ class FunctionReplica:
     def copy(self) -> FunctionReplica:
         """Another replica, for a job that runs at the same time."""
         return FunctionReplica(self.f, self.buffer, self.differentiates, self._lock)
+
+    def looking_at(self, _chunk: None) -> contextlib.AbstractContextManager[Any]:
+        """What must hold while f is called: nobody else calls it."""
+        return self._lock
+
+    def at(self, parts: Mapping[str, Tensor], _chunk: None) -> tuple[float, list[Any]]:
+        """f, which counts for 1, as a differentiable function of θ."""
+        return 1.0, [self.f(parts["theta"])]
 
     def run(self) -> Generator[None, None, np.ndarray]:
         """Evaluate f at the θ in `buffer`: (1,) float64."""

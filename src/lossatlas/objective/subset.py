@@ -52,21 +52,46 @@ def subset(objective: Objective, replica: Replica, quality: int, seed: int = 0) 
         return reason
     assert isinstance(replica, ModelReplica)
     if isinstance(replica.measure, PairMeasure):
-        return _of_samples(replica.chunks, quality, objective.samples, seed)
+        return _of_samples(replica.chunks, SIZES[quality], objective.samples, seed)
     return _of_batches(replica.chunks, quality, seed)
 
 
-def no_subset(objective: Objective, replica: Replica, quality: int) -> str | None:
-    """Why there is no subset of this quality, as the end of a sentence; None where there is one. Reads nothing."""
+def sample(objective: Objective, count: int, seed: int = 0) -> Subset:
+    """So many samples of an objective's data, drawn without replacement. Raises ValueError where there are none."""
+    replica = objective.spare_replica()
+    if isinstance(count, bool) or not hasattr(count, "__index__") or not 1 <= count <= objective.samples:
+        raise ValueError(
+            f"samples is {count!r}. Pass a whole number from 1 to {objective.samples}, or None for all."
+        )
+    reason = no_samples(objective, replica)
+    if reason is not None:
+        raise ValueError(f"No samples can be drawn here: {reason}. Pass samples=None for all data.")
+    assert isinstance(replica, ModelReplica)
+    return _of_samples(replica.chunks, int(count), objective.samples, seed)
+
+
+def no_samples(objective: Objective, replica: Replica) -> str | None:
+    """Why there are no single samples to draw from, as the end of a sentence; None where there are."""
     if not isinstance(replica, ModelReplica):
         return "this is a function without data"
     if replica.estimation:
         return "its statistics are estimated over all data at every node"
     if not isinstance(replica.measure, PairMeasure):
+        return "a step says what whole batches measure"
+    return None if objective.separable else "its batches are kept whole and in order"
+
+
+def no_subset(objective: Objective, replica: Replica, quality: int) -> str | None:
+    """Why there is no subset of this quality, as the end of a sentence; None where there is one. Reads nothing."""
+    if (
+        isinstance(replica, ModelReplica)
+        and not isinstance(replica.measure, PairMeasure)
+        and not replica.estimation
+    ):
         few = len(replica.chunks) <= _BATCHES[quality] or objective.samples <= SIZES[quality]
         return f"there are only {len(replica.chunks)} batches" if few else None
-    if not objective.separable:
-        return "its batches are kept whole and in order"
+    if reason := no_samples(objective, replica):
+        return reason
     if objective.samples <= SIZES[quality]:
         return f"there are only {objective.samples} samples"
     return None
@@ -76,8 +101,8 @@ def _order(count: int, seed: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
-def _of_samples(held: Iterable[Batch], quality: int, samples: int, seed: int) -> Subset:
-    wanted = _order(samples, seed)[: SIZES[quality]].sort().values
+def _of_samples(held: Iterable[Batch], count: int, samples: int, seed: int) -> Subset:
+    wanted = _order(samples, seed)[:count].sort().values
     found, start = [], 0
     for chunk in held:
         here = wanted[(wanted >= start) & (wanted < start + chunk.size)] - start
