@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.curvature import Spectrum
+from lossatlas.curvature import Spectrum, spectrum_at
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -149,6 +149,7 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
     return _explore(landscape)._repr_mimebundle_(**kwargs)
 
 
+Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.explore = _explore  # type: ignore[attr-defined]
 Landscape.figure = _figure  # type: ignore[attr-defined]
 Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]

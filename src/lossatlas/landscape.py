@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
-from lossatlas.curvature import Spectrum, Study, stream
+from lossatlas.curvature import Spectrum, Study, spectrum_at, stream
 from lossatlas.geometry import (
     CELLS,
     CHOICES,
@@ -285,23 +285,25 @@ class Landscape:
             )
         )  # fmt: skip
 
-    def spectrum(self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any) -> Spectrum:
-        """The spectrum of the Hessian of the loss at a point, (a, b) of a plane or a of a line; options as of `Study`.
+    def spectrum(
+        self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any
+    ) -> Spectrum | dict[str, Spectrum]:
+        """The spectrum of the Hessian of the loss at a point, (a, b) of a plane or a of a line.
 
-        Raises ValueError for what is no point or cannot be asked, EvaluationError when the model raises.
+        options: as of `objective.spectrum`. Raises TypeError or ValueError for what is no point or cannot be asked,
+        EvaluationError when the model raises.
         """
-        return jobs.call(self._study(at, top, bottom, options).run())
+        return spectrum_at(self.objective, self._theta(at), top, bottom, **options)
 
     def spectra(
         self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any
     ) -> Iterator[Spectrum]:
         """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
-        return stream(self._study(at, top, bottom, options))
+        return stream(Study(self.objective, self._theta(at), top, bottom, **options))
 
-    def _study(self, at: Any, top: int, bottom: int, options: Mapping[str, Any]) -> Study:
+    def _theta(self, at: Any) -> torch.Tensor:
         point = (at,) if self.on_line and not isinstance(at, Sequence) else at
-        theta = self.slice.at(*(point[:1] if self.on_line else check_point("at", point)))
-        return Study(self.objective, theta, top, bottom, **options)
+        return self.slice.at(*(point[:1] if self.on_line else check_point("at", point)))
 
     def _refine(self, address: TileAddress, column: int, tolerance: float) -> Generator[None, None, None]:
         """Evaluate piece after piece of a tile, until its stated error is within the tolerance."""

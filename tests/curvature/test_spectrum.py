@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -238,9 +239,10 @@ def test_a_landscape_has_spectra_at_its_points() -> None:
 
 
 def test_a_spectrum_streams_and_ends_with_the_finished_one() -> None:
-    objective = quadratic(
-        np.concatenate([VALUES, np.linspace(-0.5, 0.5, 1500)])
-    )  # large enough to be looked at
+    values = torch.as_tensor(
+        np.concatenate([VALUES, np.linspace(-0.5, 0.5, 15_000)])
+    )  # enough to be looked at
+    objective = la.Objective.from_function(lambda t: 0.5 * (values * t**2).sum(), torch.zeros_like(values))
     study = Study(objective, objective.theta, products=10_000)
     seen = list(stream(study))
     assert len(seen) > 3
@@ -287,3 +289,101 @@ def test_a_figure_shows_the_density_its_band_and_every_eigenvalue_with_its_resid
     unsure = jobs.call(Study(quadratic(VALUES), torch.zeros(len(VALUES)).double(), products=6).run())
     names = [trace.name for trace in unsure.figure().data]  # type: ignore[attr-defined]
     assert names == ["two standard errors", "density", "eigenvalue", "not converged"]
+
+
+def two_layers() -> la.Objective:
+    with seeded(4):
+        model = nn.Sequential(nn.Linear(6, 40), nn.Tanh(), nn.Linear(40, 3)).double()
+    x, y = classification(90, 6)
+    return la.Objective(model, F.cross_entropy, (x.double(), y))
+
+
+def test_every_layer_has_a_spectrum_of_its_block() -> None:
+    objective = two_layers()
+    found = objective.spectrum(per_layer=True)
+    assert list(found) == ["0", "2"]
+    columns = torch.eye(objective.size).double()
+    whole = objective.hvp(objective.theta, columns)
+    exact = torch.linalg.eigvalsh(whole[280:, 280:]).flip(0).numpy()
+    np.testing.assert_allclose(found["2"].eigenvalues, [*exact[:5], *exact[-2:]], rtol=1e-9, atol=1e-13)
+    assert found["2"].eigenvectors.shape == (123, 7)
+    assert found["0"].trace + found["2"].trace == pytest.approx(float(whole.trace()))
+    block = objective.spectrum(layers="2.weight", products=1000)
+    inside = torch.linalg.eigvalsh(whole[280:400, 280:400]).flip(0).numpy()
+    np.testing.assert_allclose(block.eigenvalues[:5], inside[:5], rtol=1e-6)
+    with pytest.raises(TypeError, match="per_layer=True takes every layer by itself"):
+        objective.spectrum(per_layer=True, layers="2")
+
+
+def test_the_matrix_of_a_spectrum_can_be_another() -> None:
+    objective = two_layers()
+    gauss_newton = objective.spectrum(matrix="gauss_newton")
+    fisher = objective.spectrum(matrix="fisher")
+    for found in (gauss_newton, fisher):
+        assert found.eigenvalues[-1] > -1e-12  # both are positive semidefinite
+    assert (gauss_newton.matrix, fisher.matrix) == ("gauss_newton", "fisher")
+    assert gauss_newton.eigenvalues[0] != pytest.approx(fisher.eigenvalues[0], rel=1e-3)
+
+
+def test_a_spectrum_of_a_part_of_the_data_says_so_and_how_far_its_halves_are_apart() -> None:
+    objective = two_layers()
+    part = objective.spectrum(samples=40, products=200)
+    assert (part.samples, part.population) == (40, 90)
+    assert part.share == pytest.approx(40 / 90)
+    assert part.split_half is not None
+    assert part.split_half > 0
+    assert "40 of 90 samples, whose halves differ by" in repr(part)
+    assert objective.spectrum().split_half is None
+
+
+def test_a_part_of_the_data_says_too_much_of_the_largest_eigenvalue_on_average() -> None:
+    """λmax is convex, so that its mean over samples is at least λmax of the mean (Jensen)."""
+    objective = two_layers()
+    whole = objective.spectrum().eigenvalues[0]
+    parts = [objective.spectrum(samples=15, seed=seed, products=60).eigenvalues[0] for seed in range(12)]
+    assert np.mean(parts) > whole
+
+
+def test_the_condition_number_is_exact_where_all_eigenvalues_are_known_and_else_a_bound() -> None:
+    values = np.concatenate([np.linspace(1.0, 2.0, 40), [50.0]])
+    exact = quadratic(values).spectrum()
+    assert exact.condition == pytest.approx(50.0)
+    assert quadratic(np.append(values, 0.0)).spectrum().condition == np.inf
+    assert by_krylov(quadratic(values), top=2, bottom=0).condition <= 50.0 * (1 + 1e-9)
+
+
+def test_a_start_from_a_point_nearby_finds_the_same_with_fewer_products() -> None:
+    generator = np.random.default_rng(3)
+    h = matrix(VALUES)
+    push = torch.as_tensor(generator.normal(size=h.shape))
+    moved = h + 0.003 * (push + push.T)
+    there, here = (
+        la.Objective.from_function(lambda t, a=a: 0.5 * t @ (a @ t), torch.zeros(len(VALUES)).double())
+        for a in (h, moved)
+    )
+    known = by_krylov(there)
+    cold, warm = by_krylov(here), by_krylov(here, near=known)
+    np.testing.assert_allclose(warm.eigenvalues, cold.eigenvalues, atol=1e-3 * 30)
+    assert warm.converged.all()
+    assert warm.warm
+    assert not cold.warm
+    assert warm.products < cold.products
+    assert abs(warm.trace - VALUES.sum()) < 4 * warm.trace_error  # the density rests on a start of its own
+    assert integral(warm.density.values, warm.density.grid) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_warm_start_that_has_locked_on_the_wrong_pairs_is_found_out() -> None:
+    objective = quadratic(VALUES)
+    known = by_krylov(objective, top=5, bottom=0)
+    wrong = dataclasses.replace(known, eigenvectors=known.eigenvectors[:, 2:])  # without the two largest
+    found = by_krylov(objective, top=3, bottom=0, near=wrong)
+    np.testing.assert_allclose(found.eigenvalues, [30.0, 12.0, 12.0], rtol=1e-5)
+
+
+def test_a_basis_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = quadratic(VALUES)
+    assert "vectors in float64 on cpu" in by_krylov(objective).basis
+    monkeypatch.setattr("lossatlas.curvature.study._BASIS_BYTES", 8 * len(VALUES) * 9)
+    small = by_krylov(objective)
+    assert small.basis == "9 vectors in float64 on cpu, no more within 0 MiB"
+    assert not small.converged.all()

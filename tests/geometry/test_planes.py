@@ -186,14 +186,18 @@ def test_a_saddle_shows_up_and_down() -> None:
     assert plane.names == ("top eigenvector, λ = 1", "bottom eigenvector, λ = -1")
 
 
-def test_large_models_have_no_dense_hessian() -> None:
-    o = la.Objective(mlp(60, 50, 3), F.cross_entropy, classification(8, 60))
-    with pytest.raises(
-        ValueError, match="dense Hessian of P = 3203 parameters does not fit: at most 2500. Choose"
-    ):
-        la.Plane.eigen(o)
+def test_large_models_have_eigenvectors_too() -> None:
+    o = la.Objective(mlp(60, 50, 3), F.cross_entropy, classification(8, 60), dtype=torch.float64)
+    assert o.size == 3203
+    for number in (0, 1, -1):
+        direction = la.Direction.eigenvector(o, number)
+        v = direction.vector / direction.vector.norm()
+        value = float(direction.name.split("= ")[1])
+        assert float((o.hvp(o.theta, v) - value * v).norm()) < 2e-3 * float(o.hvp(o.theta, v).norm() + 1)
     with pytest.raises(ValueError, match="There is no eigenvector 99. Pass a whole number"):
         la.Direction.eigenvector(O, 99)
+    with pytest.raises(ValueError, match=r"Eigenvectors \[1500\] of 3203 lie too deep"):
+        la.Direction.eigenvector(o, 1500)
 
 
 # Principal components.

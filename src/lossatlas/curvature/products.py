@@ -10,6 +10,7 @@ takes them.
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -89,17 +90,18 @@ class Products:
         self._kept: list[list[Map]] = []
         self._seconds = float("inf")
 
-    def halves(self) -> tuple[Products, Products]:
-        """The same on either half of its lanes' data, for what differs between them."""
-        every = [pair for lane in self._lanes for pair in lane]
+    def halves(self) -> list[Products]:
+        """The same on either half of its samples, for what differs between them."""
+        chunks = [chunk for lane in self._lanes for _, chunk in lane]
         found = []
-        for part in (every[::2], every[1::2]):
-            half = object.__new__(Products)
-            half.__dict__.update(self.__dict__)
-            half._lanes, half._kept, half.products = _dealt(part), [], 0
-            half.form = ""
+        for part in (0, 1):
+            half = copy.copy(self)
+            replica: Any = self.objective.spare_replica()
+            cuts = [(part * chunk.size // 2, (part + 1) * chunk.size // 2) for chunk in chunks]
+            replica.hold([chunk.rows(*cut) for chunk, cut in zip(chunks, cuts, strict=True)])
+            half._lanes, half._kept, half.products, half.form = _dealt(list(replica.counting())), [], 0, ""
             found.append(half)
-        return found[0], found[1]
+        return found
 
     def times(self, v: Tensor) -> Generator[None, None, Tensor]:
         """The product, (P,) -> (P,) or (P, k) -> (P, k) with P = `size`, in θ's dtype; yields between chunks.

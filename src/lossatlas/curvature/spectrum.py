@@ -1,4 +1,4 @@
-"""Spectrum: what is known of the eigenvalues of a Hessian at a point, and how well."""
+"""Spectrum: what is known of the eigenvalues of a curvature matrix at a point, and how well."""
 
 from __future__ import annotations
 
@@ -6,20 +6,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lossatlas.curvature.density import Density, Probe, density_of
+from lossatlas.curvature.products import Products
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Eigenvalues, the residuals of their vectors, and these: (k,), (k,) float64 and (P, k)."""
+
+    values: np.ndarray
+    residuals: np.ndarray
+    vectors: Tensor
+
+    @classmethod
+    def none(cls, like: Tensor, size: int) -> Pairs:
+        """No pairs of a matrix of this size."""
+        return cls(np.empty(0), np.empty(0), like.new_empty(size, 0))
+
+    def joined(self, other: Pairs) -> Pairs:
+        """Both."""
+        return Pairs(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.residuals, other.residuals]),
+            torch.cat([self.vectors, other.vectors], dim=1),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """The largest and the smallest eigenvalues, the density of all, and the trace of a Hessian at a point.
+    """The largest and the smallest eigenvalues, the density of all, and the trace of a curvature matrix at a point.
 
     eigenvalues: (k,) float64, the algebraically largest first, then the smallest ones, descending; residuals: (k,)
     ‖H v − λ v‖ with ‖v‖ = 1, within which an eigenvalue lies; converged: (k,) bool, whether that is small enough;
-    eigenvectors: (P, k), in the objective's dtype; trace_error: one standard error of the trace, 0 when it is exact;
-    noise: what products were seen to be off by; products: Hessian-vector products taken; form: how they were taken;
-    exact: whether every eigenvalue is known.
+    eigenvectors: (P, k), in the objective's dtype, of the parameters that the matrix is restricted to; trace_error: one
+    standard error of the trace, 0 when it is exact; exact: whether every eigenvalue is known.
+    noise: what products were seen to be off by; products: how many were taken; form: how; check: how far a product was from
+    central differences of the gradient, relatively, None where these do not settle it; basis: how many vectors were kept and
+    in what; warm: whether it was begun from a point nearby.
+    matrix: "hessian", "gauss_newton" or "fisher"; samples, population: what it rests on, of how many; split_half: how far the
+    largest eigenvalue is apart on the two halves of a part of the data, which says too much of it by about so much (λmax is
+    convex), None on all data.
     """
 
     eigenvalues: np.ndarray
@@ -33,18 +62,44 @@ class Spectrum:
     products: int
     form: str
     exact: bool
+    matrix: str = "hessian"
+    samples: int = 1
+    population: int = 1
+    split_half: float | None = None
+    check: float | None = None
+    basis: str = ""
+    warm: bool = False
+
+    @property
+    def condition(self) -> float:
+        """max |λ| / min |λ|, infinite where 0 is among them: of all eigenvalues when exact, and else at least so much."""
+        known = np.abs(self.density.atoms if self.exact else self.eigenvalues)
+        if not len(known):
+            return 1.0
+        least, most = float(known.min()), float(known.max())
+        rounding = 4 * torch.finfo(self.eigenvectors.dtype).eps * most
+        return most / least if least > max(self.noise, rounding) else float("inf")
+
+    @property
+    def share(self) -> float:
+        """The share of the data that it rests on."""
+        return self.samples / self.population
 
     def __repr__(self) -> str:
         known = ", ".join(f"{value:.4g}" for value in self.eigenvalues)
         trace = f"{self.trace:.4g}" + ("" if self.exact else f" ± {self.trace_error:.2g}")
-        return f"Spectrum(eigenvalues {known}; trace {trace}; {self.products} products)"
+        data = "" if self.samples == self.population else f"; {self.samples} of {self.population} samples"
+        if self.split_half is not None:
+            data += f", whose halves differ by {self.split_half:.2g} in the largest"
+        return f"Spectrum(eigenvalues {known}; trace {trace}; {self.products} products{data})"
 
 
 def spectrum_of(
-    size: int, top: int, bottom: int, values: np.ndarray, residuals: np.ndarray, sure: np.ndarray, vectors: Tensor,
-    probes: Sequence[Probe], *, products: int, form: str, exact: bool, noise: float,
+    products: Products, top: int, bottom: int, pairs: Pairs, sure: np.ndarray, probes: Sequence[Probe], *,
+    exact: bool, noise: float, split_half: float | None, basis: str, warm: bool,
 ) -> Spectrum:  # fmt: skip
-    """The spectrum of `size` eigenvalues from the pairs that are known, `sure` ones for good, and probes of the others."""
+    """The spectrum of a matrix from the pairs that are known, `sure` ones for good, and probes of the others."""
+    size, values = products.size, pairs.values
     order = np.argsort(-values, kind="stable")
     kept = order[ends(len(order), top, bottom)]
     # A probe of the whole knows the pairs too that are not sure yet.
@@ -59,8 +114,9 @@ def spectrum_of(
             rest * float(np.sqrt(np.sum([probe.error(probe.nodes) ** 2 for probe in probes]))) / len(probes)
         )
     return Spectrum(
-        values[kept], residuals[kept], sure[kept] | exact, vectors[:, kept.copy()], density,
-        trace, error, noise, products, form, exact,
+        values[kept], pairs.residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
+        products.products, products.form, exact, products.matrix, products.samples, products.objective.samples, split_half,
+        products.check, basis, warm,
     )  # fmt: skip
 
 

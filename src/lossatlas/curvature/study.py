@@ -1,15 +1,15 @@
-"""A study of the Hessian at one point: starts of a Krylov process, one after the other, until nothing is missing.
+"""A study of a curvature matrix at one point: starts of a Krylov process, one after the other, until nothing is missing.
 
 The first start gives the extreme pairs, a quadrature of the density and a sample of the trace at once. It sees one copy of
-each eigenvalue; so further starts, orthogonal to what is known, look for more until one finds nothing beyond it.
+each eigenvalue; so further starts, orthogonal to what is known, look for more until one finds nothing beyond it. From a
+point nearby the first start is a warm one, along what is known there: it tells nothing of the density, which the random one
+after it does, and that one sees too whether the warm one has locked on the wrong pairs.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from lossatlas import jobs
 from lossatlas.curvature.dense import DENSE, dense
 from lossatlas.curvature.density import Probe
 from lossatlas.curvature.krylov import Lanczos, Ritz
-from lossatlas.curvature.products import Hessian
-from lossatlas.curvature.spectrum import Spectrum, ends, spectrum_of
+from lossatlas.curvature.matrices import Matrix
+from lossatlas.curvature.products import Products
+from lossatlas.curvature.spectrum import Pairs, Spectrum, ends, spectrum_of
 from lossatlas.objective import Objective
+from lossatlas.objective.naming import layers_of
 
 # A further start is asked this far, in shares of the largest |λ|: whether there is something beyond what is known.
 _ROUGH = 0.03
@@ -32,23 +34,29 @@ _LEAST = 10
 # What the basis may take of memory, in bytes.
 _BASIS_BYTES = 1 << 30
 
-# How long one waits at a time for news, in seconds.
-_GLANCE = 0.05
-
 # Products of a start at most: the bulk of a spectrum never converges.
 _MOST = 400
 
+# From this size on, the dense way is so long that the process is asked first.
+_SLOW = 300
+
+# How far λmax of a half is asked for, in shares of it.
+_HALF = 0.01
+
 
 class Study:
-    """The spectrum of an objective's Hessian at theta, (P,): `run` it as a job, ask for what is known at any time.
+    """The spectrum of a curvature matrix at theta, (P,): `run` it as a job, ask for what is known at any time.
 
-    top, bottom: how many of the largest and of the smallest eigenvalues; tolerance: what a residual may be, as a share of
-    the largest |λ|; seed: of the random starts; products: at most so many. Raises ValueError for what cannot be asked.
+    top, bottom: how many of the largest and of the smallest eigenvalues; matrix, layers, samples: as of `Products`;
+    tolerance: what a residual may be, as a share of the largest |λ|; seed: of the random starts and samples; products: at
+    most so many, which also takes the place of the dense way; near: the spectrum of a point nearby, to start from;
+    thorough: whether to look for what the first start has missed. Raises TypeError or ValueError for what cannot be asked.
     """
 
     def __init__(
-        self, objective: Objective, theta: Tensor, top: int = 5, bottom: int = 2, *,
-        tolerance: float = 1e-3, seed: int = 0, products: int | None = None,
+        self, objective: Objective, theta: Tensor, top: int = 5, bottom: int = 2, *, matrix: Matrix = "hessian",
+        layers: Any = None, samples: int | None = None, tolerance: float = 1e-3, seed: int = 0,
+        products: int | None = None, near: Spectrum | None = None, thorough: bool = True,
     ) -> None:  # fmt: skip
         for name, value in (
             ("top", top),
@@ -63,55 +71,64 @@ class Study:
             raise ValueError(
                 f"tolerance is {tolerance!r}. Pass what a residual may be, as a share of the largest |λ|: 0.001, say."
             )
-        self.size = objective.size
+        self.hessian = Products(objective, theta, matrix, layers=layers, samples=samples, seed=seed)
+        self.size = self.hessian.size
         self.top, self.bottom = min(int(top), self.size), min(int(bottom), self.size)
-        self.tolerance, self.seed = tolerance, seed
-        self.products = products
-        self.hessian = Hessian(objective, theta)
-        self.exact = False
-        self._locked = theta.new_empty(self.size, 0)
-        self._values, self._residuals = np.empty(0), np.empty(0)
-        # Pairs that the first start was asked for and did not make sure of.
-        self._unsure: tuple[np.ndarray, np.ndarray, Tensor] = np.empty(0), np.empty(0), self._locked
+        self.tolerance, self.seed, self.thorough = tolerance, seed, thorough
+        self._budget = products
+        self._near = near if near is not None and len(near.eigenvectors) == self.size else None
+        self._known = Pairs.none(self.hessian.theta, self.size)
+        # What the first start was asked for and did not make sure of.
+        self._unsure = self._known
         self._probes: list[Probe] = []
         self._process: Lanczos | None = None
         self._starts = 0
+        self._exact = False
         self._noise = 0.0
+        self._split_half: float | None = None
+        self._vectors = 0  # of the largest basis
+        self._full = False  # whether one was ended by the memory that it may take
 
     def run(self) -> Generator[None, None, Spectrum]:
         """The study to its end, as a job that yields between chunks. Raises EvaluationError and ValueError."""
-        if self.size <= DENSE and self.products is None:
+        whole = self.size <= DENSE and self._budget is None
+        if whole and self.size >= _SLOW:
+            yield from self._start()  # something to look at meanwhile
+        if whole:
             yield from self._whole()
         else:
             finished = False
-            while not finished and len(self._values) < self.size and self._left() > 0:
-                finished = yield from self._start()
+            while not finished and len(self._known.values) < self.size and self._left() > 0:
+                finished = (yield from self._start()) or not self.thorough
+        if self.hessian.samples < self.hessian.objective.samples and self.top:
+            yield from self._halve()
         return self.spectrum()
 
     def spectrum(self) -> Spectrum:
         """What is known by now."""
-        values = np.concatenate([self._values, self._unsure[0]])
-        residuals = np.concatenate([self._residuals, self._unsure[1]])
-        vectors = torch.cat([self._locked, self._unsure[2]], dim=1)
-        probes = list(self._probes)
+        pairs, probes = self._known.joined(self._unsure), list(self._probes)
         process = self._process
-        if process is not None and process.steps and not self._starts:
+        if process is not None and process.steps and not self._starts and not self._warm:
             ritz = process.ritz()
-            kept = ends(len(ritz.values), self.top, self.bottom)
-            values, residuals = ritz.values[kept], ritz.residuals[kept]
-            vectors = process.pairs(ritz, kept)
+            pairs = _pairs(process, ritz, ends(len(ritz.values), self.top, self.bottom))
             probes = [Probe(ritz.values, ritz.weights, self.size)]
-        scale = float(np.abs(values).max(initial=0.0))
-        sure = residuals <= self.tolerance * scale
+        sure = pairs.residuals <= self.tolerance * float(np.abs(pairs.values).max(initial=0.0))
         return spectrum_of(
-            self.size, self.top, self.bottom, values, residuals, sure, vectors, probes,
-            products=self.hessian.products, form=self.hessian.form, exact=self.exact, noise=self._noise,
+            self.hessian, self.top, self.bottom, pairs, sure, probes, exact=self._exact, noise=self._noise,
+            split_half=self._split_half, basis=self._basis(), warm=self._near is not None,
         )  # fmt: skip
 
     @property
     def tells(self) -> bool:
-        """Whether anything is known yet: one product says nothing of its own error."""
-        return len(self._values) > 0 or (self._process is not None and self._process.steps > 1)
+        """Whether the density is known a little: one product says nothing of its own error."""
+        running = (
+            self._process is not None and self._process.steps > 1 and not (self._warm and not self._starts)
+        )
+        return bool(self._probes) or self._exact or (running and not self._starts)
+
+    @property
+    def _warm(self) -> bool:
+        return self._near is not None
 
     def _whole(self) -> Generator[None, None, None]:
         matrix = yield from dense(self.hessian)
@@ -119,58 +136,92 @@ class Study:
             raise _not_finite()
         values, vectors = torch.linalg.eigh(matrix)
         theta = self.hessian.theta
-        self._values = values.numpy()[::-1].copy()
-        self._residuals = np.zeros(self.size)
-        self._locked = vectors.flip(1).to(theta.device, theta.dtype)
-        self.exact = True
+        self._known = Pairs(
+            values.numpy()[::-1].copy(), np.zeros(self.size), vectors.flip(1).to(theta.device, theta.dtype)
+        )
+        self._unsure = Pairs.none(theta, self.size)
+        self._probes, self._exact = [], True
 
     def _left(self) -> int:
         """Products that may still be taken."""
-        return _MOST * 50 if self.products is None else self.products - self.hessian.products
+        return _MOST * 50 if self._budget is None else self._budget - self.hessian.products
 
     def _start(self) -> Generator[None, None, bool]:
         """One start of the process, to where it has told what it can; whether nothing more is to be found."""
-        theta = self.hessian.theta
-        generator = torch.Generator().manual_seed(0x5EC7 + 7919 * self.seed + self._starts)
-        start = torch.randn(self.size, generator=generator, dtype=torch.float64).to(theta.device, theta.dtype)
-        process = self._process = Lanczos(self.hessian.times, start, self._locked)
-        room = _BASIS_BYTES // (self.size * theta.element_size())
-        most = max(1, min(_MOST, room, self.size - len(self._values), self._left()))
+        process = self._process = Lanczos(self.hessian.times, self._first_vector(), self._known.vectors)
+        room = max(2, _BASIS_BYTES // (self.size * self.hessian.theta.element_size()))
+        most = max(1, min(_MOST, room, self.size - len(self._known.values), self._left()))
         while process.steps < most:
-            if not (yield from process.step()):
-                break
-            if process.exhausted or self._has_told(process.ritz()):
+            if not (yield from process.step()) or process.exhausted or self._has_told(process.ritz()):
                 break
             yield
+        self._process = None
         if not process.steps:
             if process.exhausted and not self._starts:
                 raise _not_finite()
             return True
-        ritz = process.ritz()
+        self._vectors = max(self._vectors, process.steps)
+        self._full |= process.steps == room and not process.exhausted
+        return self._harvest(process)
+
+    def _first_vector(self) -> Tensor:
+        theta = self.hessian.theta
+        if self._near is not None and not self._starts:
+            return self._near.eigenvectors.double().sum(dim=1).to(theta.device, theta.dtype)
+        generator = torch.Generator().manual_seed(0x5EC7 + 7919 * self.seed + self._starts)
+        start = torch.randn(self.size, generator=generator, dtype=torch.float64)
+        return start.to(theta.device, theta.dtype)
+
+    def _harvest(self, process: Lanczos) -> bool:
+        """Keep what a start has found; whether that was nothing, and nothing more is to be found."""
+        ritz, first = process.ritz(), not self._starts
         self._noise = max(self._noise, ritz.noise)
         sure = ritz.residuals <= self.tolerance * self._scale(ritz)
-        beyond = np.ones(len(ritz.values), bool) if process.exhausted else sure & self._beyond(ritz)
-        found = sure if not self._starts else beyond
+        found = sure if first else sure & self._beyond(ritz)
+        if process.exhausted and not first:
+            found = np.ones(len(sure), bool)
         which = np.flatnonzero(found)
-        dimension = self.size - len(self._values) - len(which)
-        rest = ~found
-        self._locked = torch.cat([self._locked, process.pairs(ritz, which)], dim=1)
-        self._values = np.concatenate([self._values, ritz.values[which]])
-        self._residuals = np.concatenate([self._residuals, ritz.residuals[which]])
-        if rest.any() and dimension > 0 and ritz.weights[rest].sum() > 0:
-            weights = ritz.weights[rest]
-            self._probes.append(Probe(ritz.values[rest], weights / weights.sum(), dimension))
-        if not self._starts:
+        self._known = self._known.joined(_pairs(process, ritz, which))
+        if first:
             asked = ends(len(sure), self.top, self.bottom)
-            left = asked[~sure[asked]]
-            self._unsure = ritz.values[left], ritz.residuals[left], process.pairs(ritz, left)
+            self._unsure = _pairs(process, ritz, asked[~sure[asked]])
+        if not (first and self._warm):
+            self._note_rest(ritz, ~found)
         self._starts += 1
-        self.exact = len(self._values) >= self.size
-        self._process = None
-        return self._starts > 1 and not len(which)
+        self._exact = len(self._known.values) >= self.size
+        return not first and not len(which)
+
+    def _note_rest(self, ritz: Ritz, rest: np.ndarray) -> None:
+        """What a random start tells of the eigenvalues that are not known each for itself."""
+        dimension = self.size - len(self._known.values)
+        weights = ritz.weights[rest]
+        if dimension > 0 and weights.sum() > 0:
+            self._probes.append(Probe(ritz.values[rest], weights / weights.sum(), dimension))
+
+    def _halve(self) -> Generator[None, None, None]:
+        """How far λmax is apart on the two halves of the samples: a subset says too much, and by about so much."""
+        found = []
+        start = self._known.joined(self._unsure).vectors[:, :1]
+        for half in self.hessian.halves():
+            process = Lanczos(half.times, start[:, 0])
+            while process.steps < _MOST and (yield from process.step()):
+                ritz = process.ritz()
+                if process.exhausted or ritz.residuals[0] <= _HALF * abs(ritz.values[0]):
+                    break
+                yield
+            found.append(float(process.ritz().values[0]))
+            self.hessian.products += half.products
+        self._split_half = abs(found[0] - found[1])
+
+    def _basis(self) -> str:
+        theta = self.hessian.theta
+        kept = f"{self._vectors} vectors in {str(theta.dtype).removeprefix('torch.')} on {theta.device.type}"
+        return f"{kept}, no more within {_BASIS_BYTES >> 20} MiB" if self._full else kept
 
     def _scale(self, ritz: Ritz) -> float:
-        return float(max(np.abs(ritz.values).max(initial=0.0), np.abs(self._values).max(initial=0.0), 1e-300))
+        return float(
+            max(np.abs(ritz.values).max(initial=0.0), np.abs(self._known.values).max(initial=0.0), 1e-300)
+        )
 
     def _has_told(self, ritz: Ritz) -> bool:
         """Whether a start has said what it was asked for."""
@@ -189,7 +240,7 @@ class Study:
 
     def _beyond(self, ritz: Ritz) -> np.ndarray:
         """Which Ritz values lie beyond the last of those that were asked for, on either side."""
-        known = np.sort(self._values)[::-1]
+        known = np.sort(self._known.values)[::-1]
         margin = self.tolerance * self._scale(ritz)
         least = known[self.top - 1] if 0 < self.top <= len(known) else -np.inf
         most = known[-self.bottom] if 0 < self.bottom <= len(known) else np.inf
@@ -199,43 +250,34 @@ class Study:
         return found
 
 
-def stream(study: Study) -> Iterator[Spectrum]:
-    """What a study knows after each product, as fast as one looks, and the finished spectrum last.
+def spectrum_at(
+    objective: Objective, theta: Tensor | None = None, top: int = 5, bottom: int = 2, *, per_layer: bool = False, **options: Any,
+) -> Spectrum | dict[str, Spectrum]:  # fmt: skip
+    """The spectrum of a curvature matrix of the loss at theta, (P,), by default the origin.
 
-    Leaving the loop cancels the work. Raises what the study raises.
+    top, bottom: how many of the largest and of the smallest eigenvalues. matrix: "hessian", "gauss_newton" or "fisher";
+    layers: the tensors that it is restricted to, by name of a tensor or a module, or glob; samples: on so many of the data;
+    tolerance: what a residual may be, as a share of the largest |λ|; seed; products: at most so many; near: a spectrum of a
+    point nearby, to start from. per_layer: one of each layer's block by the layer's name instead.
+    Raises TypeError or ValueError for what cannot be asked, EvaluationError when the model raises.
     """
-    found: queue.SimpleQueue[tuple[Spectrum, bool]] = queue.SimpleQueue()
-    looking = threading.Event()
+    where = objective.theta if theta is None else objective.checked(theta)
+    if not per_layer:
+        return jobs.call(Study(objective, where, top, bottom, **options).run())
+    if "layers" in options or "near" in options:
+        raise TypeError(
+            "per_layer=True takes every layer by itself. Leave layers and near out, or per_layer."
+        )
+    return {
+        name or "θ": jobs.call(
+            Study(objective, where, top, bottom, layers=[entry.name for entry in entries], **options).run()
+        )
+        for name, entries in layers_of(objective.parameters).items()
+    }
 
-    def work() -> Generator[None, None, None]:
-        run, products = study.run(), 0
-        while True:
-            try:
-                next(run)
-            except StopIteration as end:
-                found.put((end.value, True))
-                return
-            if looking.is_set() and study.hessian.products > products and study.tells:
-                products = study.hessian.products
-                looking.clear()
-                found.put((study.spectrum(), False))
-            yield
 
-    job = jobs.worker.submit(work())
-    try:
-        finished = False
-        while not finished:
-            looking.set()
-            while True:
-                ended = job.done
-                with contextlib.suppress(queue.Empty):
-                    spectrum, finished = found.get(block=not ended, timeout=_GLANCE)
-                    break
-                if ended:
-                    job.wait()  # raises what it ended with
-            yield spectrum
-    finally:
-        job.cancel()
+def _pairs(process: Lanczos, ritz: Ritz, which: np.ndarray) -> Pairs:
+    return Pairs(ritz.values[which], ritz.residuals[which], process.pairs(ritz, which))
 
 
 def _not_finite() -> ValueError:

@@ -185,7 +185,8 @@ class _Size(torch.autograd.graph.saved_tensors_hooks):
     def _note(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         self._seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # Not the tensor itself: kept by the node that it comes from it would make a cycle, and the graph never freed.
+        return tensor.detach()
 
     @property
     def bytes(self) -> int:

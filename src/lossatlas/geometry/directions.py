@@ -125,7 +125,7 @@ class Direction:
     def eigenvector(cls, objective: Objective, number: int = 0) -> Direction:
         """An eigenvector of the Hessian at θ: 0 the top one, −1 the bottom one; its largest component is positive.
 
-        By the dense Hessian, for P ≤ 2500; raises ValueError beyond.
+        Raises ValueError for a number that there is not or that does not converge, and where the Hessian is not finite.
         """
         return eigenvectors(objective, (number,))[0]
 
@@ -157,7 +157,7 @@ def remade(
 
 def eigenvectors(objective: Objective, numbers: Sequence[int]) -> list[Direction]:
     """Several eigenvectors of one Hessian, as `Direction.eigenvector`."""
-    from lossatlas.curvature.dense import eigen_of
+    from lossatlas.curvature.eigen import eigen_of
 
     check_objective(objective)
     directions = []

@@ -25,9 +25,9 @@ class Watcher(Protocol):
 
 
 class NamedDirections:
-    """The named directions of an objective, for a plane to turn between: its own two, random ones, the gradient.
+    """The named directions of an objective, for a plane to turn between.
 
-    With up to 2500 parameters the top and the bottom eigenvector of the Hessian too. `add` puts in one of your own.
+    Its own two, random ones, the gradient, the top and the bottom eigenvector of the Hessian. `add` puts in one of your own.
     """
 
     def __init__(self, objective: Objective, plane: Plane) -> None:
@@ -53,11 +53,8 @@ class NamedDirections:
         for index in range(5):
             self._makers[f"random {index + 1}"] = functools.partial(_random, objective, seed, index, scaling)
         self._makers["gradient"] = lambda: Direction.gradient(objective)
-        from lossatlas.curvature.dense import DENSE
-
-        if objective.size <= DENSE:
-            self._makers["top eigenvector"] = lambda: eigenvectors(objective, (0,))[0]
-            self._makers["bottom eigenvector"] = lambda: eigenvectors(objective, (-1,))[0]
+        self._makers["top eigenvector"] = lambda: eigenvectors(objective, (0,))[0]
+        self._makers["bottom eigenvector"] = lambda: eigenvectors(objective, (-1,))[0]
 
     @property
     def names(self) -> tuple[str, ...]:

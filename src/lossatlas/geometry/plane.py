@@ -179,8 +179,8 @@ class Plane:
         """u and v along eigenvectors of the Hessian at θ: by default the top and the bottom one.
 
         first, second: numbers from the algebraically largest eigenvalue, 0, to the smallest, −1. At the length of a
-        filter-normalised random direction, the largest component positive. By the dense Hessian, for P ≤ 2500; raises
-        ValueError beyond.
+        filter-normalised random direction, the largest component positive. Raises ValueError for a number that there is
+        not or that does not converge.
         """
         check_objective(objective)
         if objective.size < 2:

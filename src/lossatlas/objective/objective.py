@@ -7,7 +7,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ from lossatlas.objective.own import check_finite, check_model, copy_of, unwrappe
 from lossatlas.objective.parameters import ParameterSpace, common_dtype
 from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
 from lossatlas.objective.settle import Weight, first_look, first_step, in_words, mean_of, weighing
-
-if TYPE_CHECKING:
-    from lossatlas.curvature import Spectrum
 
 _STARTING = threading.Lock()
 
@@ -333,7 +330,7 @@ class Objective:
 
     def value(self, theta: Tensor) -> float:
         """The exact loss at theta, (P,), over all data. Raises ValueError when theta does not fit."""
-        return float(self.values(self._checked(theta)[None])[0])
+        return float(self.values(self.checked(theta)[None])[0])
 
     def values(self, thetas: Tensor) -> np.ndarray:
         """The exact loss at each row of thetas, (K, P) -> (K,) float64."""
@@ -357,7 +354,7 @@ class Objective:
 
     def gradient(self, theta: Tensor) -> Tensor:
         """The gradient of the loss at theta over all data, (P,) -> (P,)."""
-        return jobs.call(self.gradient_work(self._checked(theta)))
+        return jobs.call(self.gradient_work(self.checked(theta)))
 
     def hvp(self, theta: Tensor, v: Tensor) -> Tensor:
         """The Hessian of the loss at theta times v, over all data: (P,) -> (P,), or (P, k) -> (P, k).
@@ -367,16 +364,7 @@ class Objective:
         """
         from lossatlas.curvature import Hessian
 
-        return jobs.call(Hessian(self, self._checked(theta)).times(v))
-
-    def spectrum(
-        self, theta: Tensor | None = None, top: int = 5, bottom: int = 2, **options: Any
-    ) -> Spectrum:
-        """The spectrum of the Hessian of the loss at theta, (P,), by default the origin; see `Study` for the options."""
-        from lossatlas.curvature import Study
-
-        where = self._theta if theta is None else self._checked(theta)
-        return jobs.call(Study(self, where, top, bottom, **options).run())
+        return jobs.call(Hessian(self, self.checked(theta)).times(v))
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""
@@ -408,7 +396,8 @@ class Objective:
         """All fields, (F,) float64, at the θ in the replica's buffer. Raises EvaluationError saying `where`."""
         return (yield from _words(replica.run(), where, replica))
 
-    def _checked(self, theta: Tensor) -> Tensor:
+    def checked(self, theta: Tensor) -> Tensor:
+        """theta, (P,), without gradient, in the dtype and on the device of this. Raises ValueError when it does not fit."""
         theta = torch.as_tensor(theta)
         if tuple(theta.shape) != (self.size,):
             raise ValueError(
