@@ -29,7 +29,7 @@ from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
 from lossatlas.objective.settle import Weight, first_look, first_step, in_words, mean_of, weighing
 
 if TYPE_CHECKING:
-    from lossatlas.curvature import Spectrum
+    from lossatlas.curvature import Diagonal, Spectrum
 
 _STARTING = threading.Lock()
 
@@ -377,6 +377,15 @@ class Objective:
 
         where = self._theta if theta is None else self._checked(theta)
         return jobs.call(Study(self, where, top, bottom, **options).run())
+
+    def hessian_diagonal(
+        self, theta: Tensor | None = None, *, probes: int | None = None, seed: int = 0
+    ) -> Diagonal:
+        """The diagonal of the Hessian of the loss at theta, (P,), by default the origin; see `diagonal` for the rest."""
+        from lossatlas.curvature import Hessian, diagonal
+
+        where = self._theta if theta is None else self._checked(theta)
+        return jobs.call(diagonal(Hessian(self, where), probes, seed))
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""
