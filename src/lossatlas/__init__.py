@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.curvature import Diagonal, Spectrum
+from lossatlas.curvature import Diagonal, Sharpness, SharpnessComparison, Spectrum, sharpness
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -30,12 +30,15 @@ __all__ = [
     "ParameterSpace",
     "Plane",
     "Profile",
+    "Sharpness",
+    "SharpnessComparison",
     "Spectrum",
     "Spread",
     "Tile",
     "TileAddress",
     "Trajectory",
     "explore",
+    "sharpness",
     "spread",
 ]
 
