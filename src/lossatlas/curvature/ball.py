@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 import torch
 from torch import Tensor
 
+from lossatlas import jobs
 from lossatlas.objective import Objective
 
 # The gradient of a maximum on the sphere points outwards: how much of it may lie along the sphere.
@@ -62,19 +63,15 @@ class Ball:
         centre: the loss at θ, which lies in the ball. At most `steps` gradients a start. It is a value of the loss
         in the ball, so a lower bound of its maximum.
         """
-        best, bad = centre, 0
-        for start in starts:
-            value = yield from self.loss(start)
-            if math.isfinite(value):
-                value = yield from self._climb(start, value, steps)
-            bad += math.isnan(value)
-            best = max(best, -math.inf if math.isnan(value) else value)
-            if best == math.inf:
-                break
-        return best, bad
+        found = yield from jobs.gather([self._climb(start, steps) for start in starts])
+        numbers = [value for value in found if not math.isnan(value)]
+        return max([centre, *numbers]), len(found) - len(numbers)
 
-    def _climb(self, e: Tensor, value: float, steps: int) -> Generator[None, None, float]:
-        """The loss where a climb from e, of this loss, ends: at a stationary point, after `steps`, or at infinity."""
+    def _climb(self, e: Tensor, steps: int) -> Generator[None, None, float]:
+        """The loss where a climb from e ends: at a stationary point, after `steps`, or where it is not finite."""
+        value = yield from self.loss(e)
+        if not math.isfinite(value):
+            return value
         step = _FIRST * self.radius
         for _ in range(steps):
             slope = yield from self.slope(e)

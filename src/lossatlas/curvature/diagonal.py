@@ -46,7 +46,7 @@ def diagonal(hessian: Hessian, probes: int | None = None, seed: int = 0) -> Gene
     """
     if probes is not None and (isinstance(probes, bool) or not hasattr(probes, "__index__") or probes < 1):
         raise ValueError(f"probes is {probes!r}. Pass how many products to take, a whole number from 1 on.")
-    size = len(hessian.theta)
+    size = hessian.size
     if size <= DENSE if probes is None else probes >= size:
         matrix = yield from dense(hessian)
         values = matrix.diagonal().clone()
@@ -56,7 +56,7 @@ def diagonal(hessian: Hessian, probes: int | None = None, seed: int = 0) -> Gene
 
 def _estimate(hessian: Hessian, probes: int, seed: int) -> Generator[None, None, Diagonal]:
     generator = torch.Generator().manual_seed(0xD1A6 + 7919 * seed)
-    mean = torch.zeros_like(hessian.theta, dtype=torch.float64)
+    mean = torch.zeros(hessian.size, dtype=torch.float64, device=hessian.theta.device)
     squares, traces = torch.zeros_like(mean), torch.empty(probes, dtype=torch.float64)
     for index in range(probes):
         signs = 2 * torch.randint(2, (len(mean),), generator=generator).to(hessian.theta) - 1

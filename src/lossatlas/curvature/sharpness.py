@@ -248,16 +248,18 @@ class _Measured:
 
     def _mean(self, name: str, ball: Ball) -> Generator[None, None, None]:
         """The mean of ½ (L(θ + σz) + L(θ − σz)) − L(θ): what is odd in z is gone from each pair."""
-        found = np.empty(self.options.probes)
-        for index in range(len(found)):
-            z = unit_draw(len(self.theta), self.options.seed, index).to(self.theta.device) * ball.radius
-            above = yield from ball.loss(z)
-            below = yield from ball.loss(-z)
-            found[index] = 0.5 * (above + below) - self.loss
+        found = np.array((yield from jobs.gather([self._pair(ball, i) for i in range(self.options.probes)])))
         bad = int((~np.isfinite(found)).sum())
         note = f"the loss is not finite at {bad} of {len(found)} pairs of points." if bad else ""
         with np.errstate(invalid="ignore"):
             self.say(name, float(found.mean()), float(found.std(ddof=1)) / len(found) ** 0.5, note)
+
+    def _pair(self, ball: Ball, index: int) -> Generator[None, None, float]:
+        """How much higher the loss is at a random pair of points than at θ."""
+        z = unit_draw(len(self.theta), self.options.seed, index).to(self.theta.device) * ball.radius
+        above = yield from ball.loss(z)
+        below = yield from ball.loss(-z)
+        return 0.5 * (above + below) - self.loss
 
 
 def _top(hessian: Hessian, ball: Ball, seed: int) -> Generator[None, None, Tensor]:
