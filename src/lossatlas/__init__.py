@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.curvature import Spectrum, spectrum_at
+from lossatlas.curvature import Diagonal, Sharpness, SharpnessComparison, Spectrum, sharpness, spectrum_at
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagonal",
     "Direction",
     "EvaluationError",
     "Landscape",
@@ -29,12 +30,15 @@ __all__ = [
     "ParameterSpace",
     "Plane",
     "Profile",
+    "Sharpness",
+    "SharpnessComparison",
     "Spectrum",
     "Spread",
     "Tile",
     "TileAddress",
     "Trajectory",
     "explore",
+    "sharpness",
     "spread",
 ]
 

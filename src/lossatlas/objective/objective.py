@@ -7,7 +7,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from lossatlas.objective.own import check_finite, check_model, copy_of, unwrappe
 from lossatlas.objective.parameters import ParameterSpace, common_dtype
 from lossatlas.objective.replica import FunctionReplica, ModelReplica, Replica
 from lossatlas.objective.settle import Weight, first_look, first_step, in_words, mean_of, weighing
+
+if TYPE_CHECKING:
+    from lossatlas.curvature import Diagonal
 
 _STARTING = threading.Lock()
 
@@ -365,6 +368,15 @@ class Objective:
         from lossatlas.curvature import Hessian
 
         return jobs.call(Hessian(self, self.checked(theta)).times(v))
+
+    def hessian_diagonal(
+        self, theta: Tensor | None = None, *, probes: int | None = None, seed: int = 0
+    ) -> Diagonal:
+        """The diagonal of the Hessian of the loss at theta, (P,), by default the origin; see `diagonal` for the rest."""
+        from lossatlas.curvature import Hessian, diagonal
+
+        where = self._theta if theta is None else self.checked(theta)
+        return jobs.call(diagonal(Hessian(self, where), probes, seed))
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""
