@@ -27,7 +27,7 @@ _MOST = 300
 _LEAST = 20
 
 # How many more products there are between two looks at what they have brought.
-_GROWTH = 1.2
+_GROWTH = 1.3
 
 # A step at the radius is not worth more products when the last ones left more than this share.
 _WORTH = 0.95

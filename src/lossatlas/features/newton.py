@@ -209,7 +209,10 @@ def shortest(matrix: np.ndarray, target: np.ndarray, radius: float, enough: floa
     M: (m, n), t: (m,). Both are y = −(MᵀM + μ)⁻¹ Mᵀ t of some μ ≥ 0 (Moré 1978): a direction that M hardly sees is followed
     no further than it pays.
     """
-    left, sigma, right = np.linalg.svd(matrix, full_matrices=False)
+    # By torch, which keeps to the one thread of a worker.
+    left, sigma, right = (
+        part.numpy() for part in torch.linalg.svd(torch.as_tensor(matrix), full_matrices=False)
+    )
     along = left.T @ target
     largest = float(sigma.max(initial=0.0))
     # Beyond rounding a singular value is nothing.

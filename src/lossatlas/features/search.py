@@ -228,8 +228,9 @@ class Search:
             self._judge(spectrum, off, bottom)
             verdict = self._verdict
             told = spectrum.exact or (verdict.index_is_exact and verdict.kind != "undecided")
-            # What did not converge does so no sooner beside more of its kind.
-            if told or not spectrum.converged[-bottom:].all():
+            # What did not converge does so no sooner beside more of its kind; of what is no critical point one look is enough.
+            sure = bool(spectrum.converged[-bottom:].all()) and self._walk.ending == "converged"
+            if told or not sure:
                 return
 
     def _judge(self, spectrum: Spectrum, off: float, bottom: int) -> None:
