@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import lossatlas as la
 from lossatlas import jobs
 from lossatlas.features import Search
+from lossatlas.features.kinds import verdict_of_ends
 from lossatlas.features.newton import ENOUGH, lowest, shortest
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, himmelblau, linear_net, mlp, normal, rosenbrock, seeded
@@ -447,3 +448,29 @@ def test_the_lowest_point_within_a_radius_has_the_slope_of_the_sphere() -> None:
     hard, bounded = lowest(np.array([2.0, -1.0]), np.array([0.3, 0.0]), 1.0, -1.0)
     assert bounded
     np.testing.assert_allclose(np.abs(hard), [0.1, 0.99**0.5])
+
+
+@pytest.mark.parametrize(
+    ("values", "residuals", "unsure", "said"),
+    [
+        ([5.0, 3.0, 0.4, 0.2], 0.1, (), ("minimum", 0, True)),
+        ([5.0, 3.0, 0.4, 0.2], 0.3, (), ("undecided", 0, False)),  # 0.2 ± 0.3 may be negative
+        (
+            [5.0, 3.0, 0.4, 0.001],
+            0.0,
+            (),
+            ("undecided", 0, True),
+        ),  # within the noise: flat, and none is negative
+        ([5.0, 3.0, 0.4, -0.2], 0.1, (), ("saddle", 1, True)),
+        ([5.0, 3.0, -0.1, -0.2], 0.0, (), ("saddle", 2, False)),  # the next may be negative too
+        ([5.0, 3.0, -0.1, -0.2], 0.5, (2, 3), ("saddle", 1, False)),  # Ritz values lie inside the spectrum
+        ([5.0, 3.0, 0.4, 0.2], 0.0, (3,), ("undecided", 0, False)),  # there may be smaller ones
+        ([-1.0, -2.0, -7.0, -9.0], 0.1, (), ("maximum", 90, True)),
+    ],
+)
+def test_the_ends_of_a_spectrum_tell_what_their_residuals_let_them(
+    values: list[float], residuals: float, unsure: tuple[int, ...], said: tuple[str, int, bool]
+) -> None:
+    sure = [number not in unsure for number in range(4)]
+    found = verdict_of_ends(np.array(values), np.full(4, residuals), sure, 0.01, bottom=2, size=90)
+    assert (found.kind, found.index, found.index_is_exact) == said

@@ -54,15 +54,16 @@ def verdict_of_ends(
     least = max(int(below.sum()), int(bool((values < -noise).any())))
     most = max(int(above.sum()), int(bool((values > noise).any())))
     ends = slice(len(values) - min(bottom, len(values)), None)
-    # The smallest that were asked for are known, signs and all, and reach past the last negative one.
-    exact = bool(sure[ends].all() and (below | above)[ends].all() and above[ends].any())
+    # All that were asked for are known to be negative or not, and the last negative one is among them.
+    not_below = sure & (values >= residuals - noise)
+    exact = bool((below | not_below)[ends].all() and not_below[ends].any())
     if least and most:
         return Verdict("saddle", least, exact, None, "it curves up and down")
-    if exact:
+    if exact and above[ends].all():
         return Verdict("minimum", 0, True, 0, "the smallest eigenvalue is positive")
     if len(values) and sure[0] and values[0] < -reach[0]:
         return Verdict("maximum", size, True, 0, "the largest eigenvalue is negative")
     words = (
         f"the smallest eigenvalues are not known to be other than 0 (within {noise:.2g} and their residuals)"
     )
-    return Verdict("undecided", least, False, None, words)
+    return Verdict("undecided", least, exact, None, words)

@@ -198,7 +198,9 @@ class Search:
         v = torch.randn(theta.numel(), generator=generator, dtype=torch.float64)
         moves = [(ground.shaken(theta)[0], v)]
         if walk.ending == "converged" and walk.norm:
+            ground.limit -= 4  # for the products below
             step = yield from Whole(ground).step(theta, gradient, walk.radius, _ROUGHLY, walk.rounding)
+            ground.limit += 4
             if step is not None and float(step.p.double().norm()):
                 p = step.p.double()
                 moves.append(((theta.double() + p).to(theta.dtype), p.cpu()))
@@ -226,11 +228,9 @@ class Search:
             finally:
                 ground.products += study.hessian.products
             self._judge(spectrum, off, bottom)
-            verdict = self._verdict
-            told = spectrum.exact or (verdict.index_is_exact and verdict.kind != "undecided")
             # What did not converge does so no sooner beside more of its kind; of what is no critical point one look is enough.
             sure = bool(spectrum.converged[-bottom:].all()) and self._walk.ending == "converged"
-            if told or not sure:
+            if spectrum.exact or self._verdict.index_is_exact or not sure:
                 return
 
     def _judge(self, spectrum: Spectrum, off: float, bottom: int) -> None:
