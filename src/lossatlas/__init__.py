@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lossatlas.curvature import Diagonal, Sharpness, SharpnessComparison, Spectrum, sharpness, spectrum_at
+from lossatlas.features import CriticalPoint
 from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CriticalPoint",
     "Diagonal",
     "Direction",
     "EvaluationError",

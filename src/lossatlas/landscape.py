@@ -12,6 +12,7 @@ import torch
 
 from lossatlas import jobs
 from lossatlas.curvature import Spectrum, Study, spectrum_at, stream
+from lossatlas.features import CriticalPoint, Search
 from lossatlas.geometry import (
     CELLS,
     CHOICES,
@@ -300,6 +301,11 @@ class Landscape:
     ) -> Iterator[Spectrum]:
         """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
         return stream(Study(self.objective, self._theta(at), top, bottom, **options))
+
+    def critical_point(self, near: Any = (0.0, 0.0), **options: Any) -> CriticalPoint:
+        """The critical point nearest to a point, (a, b) of a plane or a of a line: within="space", or that of the slice
+        within="plane"; further options as of `Search`. Raises as `spectrum` does."""
+        return jobs.call(Search(self.objective, self.slice, near, **options).run())
 
     def _theta(self, at: Any) -> torch.Tensor:
         point = (at,) if self.on_line and not isinstance(at, Sequence) else at

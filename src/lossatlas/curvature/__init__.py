@@ -3,6 +3,7 @@
 from lossatlas.curvature.density import Density
 from lossatlas.curvature.diagonal import Diagonal, diagonal
 from lossatlas.curvature.matrices import Matrix
+from lossatlas.curvature.principal import principal
 from lossatlas.curvature.products import Hessian, Products
 from lossatlas.curvature.sharpness import sharpness
 from lossatlas.curvature.spectrum import Spectrum
@@ -21,6 +22,7 @@ __all__ = [
     "Spectrum",
     "Study",
     "diagonal",
+    "principal",
     "sharpness",
     "spectrum_at",
     "stream",

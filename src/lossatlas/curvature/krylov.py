@@ -106,8 +106,9 @@ class Lanczos:
         """The eigenpairs of T, in float64. Needs a step."""
         m = self.steps
         t = np.diag(self._alpha) + np.diag(self._beta[: m - 1], 1) + np.diag(self._beta[: m - 1], -1)
-        values, vectors = np.linalg.eigh(t)
-        values, vectors = values[::-1], vectors[:, ::-1]
+        # By torch, which keeps to the one thread of a worker: numpy's threads collapse where another process wants a core.
+        found = torch.linalg.eigh(torch.as_tensor(t))
+        values, vectors = (part.flip(-1).numpy() for part in found)
         return Ritz(values, self._beta[-1] * np.abs(vectors[-1]), vectors, self._noise)
 
     def pairs(self, ritz: Ritz, which: np.ndarray) -> Tensor:

@@ -60,6 +60,10 @@ class Slice(Protocol):
         """Write θ(a, b) into a (P,) tensor."""
         ...
 
+    def project(self, theta: Tensor) -> tuple[float, ...]:
+        """The coordinates of the nearest point of it to theta, (P,), and its distance."""
+        ...
+
     def share(self, vector: Tensor) -> float:
         """How much of the length of a (P,) vector lies in it, 0 to 1."""
         ...

@@ -1,0 +1,219 @@
+"""Curving: curvature as fields of a map. A node takes products instead of a pass, so that few are evaluated.
+
+`curvature_max`, `curvature_min`: the principal curvatures of the slice, per unit of length in parameter space.
+`lambda_max`, `lambda_min`: the extreme eigenvalues of the Hessian in the whole space, each from the eigenvectors of the
+nearest node that is known, along a space-filling curve; `lambda_ratio`: |λmin / λmax| (Li et al. 2018, figure 7).
+`trace`: of the Hessian, by probes that are the same at every node, so that the field is as smooth as the trace.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossatlas.curvature import Products, Spectrum, Study, principal
+from lossatlas.geometry import Line, Plane
+from lossatlas.objective import Objective
+from lossatlas.sampling import NodeStore, Point
+
+# Nearer than this, in units of the plane, eigenvectors are worth starting from.
+_NEAR = 0.25
+
+# One node in so many is looked at from a random start too: a warm one can lock on the wrong eigenvector.
+_CHECKED = 8
+
+# What a residual may be, as a share of |λ|: the eigenvalue is off by its square, over the gap.
+_TOLERANCE = 0.01
+
+# Products of a node at most; small matrices are known after as many as they have columns.
+_PRODUCTS = 200
+
+# What eigenvectors of known nodes may take of memory, in bytes.
+_VECTOR_BYTES = 128 << 20
+
+# Probes of the trace.
+_PROBES = 8
+
+# Cells per side of the grid that the space-filling curve runs through: 2^10.
+_ORDER = 10
+
+# How long one waits at a time for another job that evaluates the same fields, in seconds.
+_GLANCE = 0.002
+
+#: Values at a node, and what each may be off by.
+Measured = tuple[Sequence[float], Sequence[float]]
+
+
+class Curving:
+    """Fields of one kind on a plane or line: `measure` gives their values at a node and what each may be off by.
+
+    A node where the Hessian does not exist is NaN. Raises what the model raises.
+    """
+
+    fields: tuple[str, ...] = ()
+
+    def __init__(self, objective: Objective, plane: Plane | Line) -> None:
+        self.objective, self.plane = objective, plane
+        self.store = NodeStore(2 * len(self.fields))  # values, then their errors
+        self._hands = threading.Lock()
+
+    def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
+        """Put the missing ones of `points` into the store, one after the other along a curve; yields between chunks.
+
+        Returns how many were evaluated.
+        """
+        missing = along_curve(self.store.wanted(points))
+        while not self._hands.acquire(blocking=False):  # a node helps the next: two at once would help nobody
+            time.sleep(_GLANCE)
+            yield
+        try:
+            count = 0
+            for point in missing:
+                if point not in self.store:
+                    row = yield from self._row(point)
+                    self.store.put(point, row)
+                    count += 1
+                yield
+            return count
+        finally:
+            self._hands.release()
+
+    def inexact(self, points: Sequence[Point], column: int) -> float:
+        """What the values of a field at these nodes may be off by, at most."""
+        errors = self.store.get(points)[:, len(self.fields) + column]
+        return float(np.max(errors, initial=0.0))
+
+    def _row(self, point: Point) -> Generator[None, None, np.ndarray]:
+        theta = self.plane.at(*point) if isinstance(self.plane, Plane) else self.plane.at(point[0])
+        try:
+            values, errors = yield from self.measure(point, theta)
+        except (ValueError, ArithmeticError):  # no finite Hessian here: a fact about the landscape
+            return np.full(2 * len(self.fields), np.nan)
+        return np.array([*values, *errors], dtype=float)
+
+    def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
+        """The values at a node, θ there, and their errors."""
+        raise NotImplementedError
+
+
+class SliceCurvature(Curving):
+    """The principal curvatures of the slice: a product for each of its directions."""
+
+    fields = ("curvature_max", "curvature_min")
+
+    def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
+        """Exact to rounding."""
+        products, directions = Products(self.objective, theta), self.plane.directions
+        images = []
+        for direction in directions:
+            images.append((yield from products.times(direction)).double())
+            yield
+        wide = [direction.double() for direction in directions]
+        hessian = np.array([[float(p @ q) for q in images] for p in wide])
+        gram = np.array([[float(p @ q) for q in wide] for p in wide])
+        values, _ = principal((hessian + hessian.T) / 2, gram)
+        return (values[0], values[-1]), (0.0, 0.0)
+
+
+class Extremes(Curving):
+    """The extreme eigenvalues of the Hessian, each node from the nearest one that is known."""
+
+    fields = ("lambda_max", "lambda_min", "lambda_ratio")
+
+    def __init__(self, objective: Objective, plane: Plane | Line) -> None:
+        super().__init__(objective, plane)
+        self._known: OrderedDict[Point, Spectrum] = OrderedDict()
+        self._evaluated = 0
+        vector = objective.size * torch.finfo(objective.dtype).bits // 8
+        self._most = max(2, _VECTOR_BYTES // (2 * vector))
+
+    def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
+        """Their errors are the residuals: an eigenvalue lies within."""
+        study = Study(
+            self.objective, theta, 1, 1, tolerance=_TOLERANCE, products=_PRODUCTS, near=self._nearest(point),
+            thorough=self._evaluated % _CHECKED == 0,
+        )  # fmt: skip
+        self._evaluated += 1
+        found = yield from study.run()
+        self._keep(point, found)
+        most, least = found.eigenvalues[0], found.eigenvalues[-1]
+        above, below = found.residuals[0] + found.noise, found.residuals[-1] + found.noise
+        ratio = abs(least / most) if most else np.nan
+        share = (below + ratio * above) / abs(most) if most else np.nan
+        return (most, least, ratio), (above, below, share)
+
+    def _nearest(self, point: Point) -> Spectrum | None:
+        def distance(other: Point) -> float:
+            return float(np.hypot(point[0] - other[0], point[1] - other[1]))
+
+        nearest = min(self._known, key=distance, default=None)
+        return self._known[nearest] if nearest is not None and distance(nearest) <= _NEAR else None
+
+    def _keep(self, point: Point, found: Spectrum) -> None:
+        self._known[point] = found
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+
+class Trace(Curving):
+    """The trace of the Hessian by Hutchinson's estimate (Hutchinson 1990): the mean of zᵀHz over random signs z."""
+
+    fields = ("trace",)
+
+    def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
+        """Its error is two standard errors of its probes; none where there are as many as parameters."""
+        products = Products(self.objective, theta)
+        found = []
+        for index in range(min(_PROBES, self.objective.size)):
+            probe = self._probe(index)
+            image = yield from products.times(probe)
+            found.append(float(probe.double() @ image.double()))
+            yield
+        values = np.array(found)
+        if self.objective.size <= _PROBES:
+            return (values.sum(),), (0.0,)
+        return (values.mean(),), (2 * values.std(ddof=1) / np.sqrt(len(values)),)
+
+    def _probe(self, index: int) -> Tensor:
+        size, dtype, device = self.objective.size, self.objective.dtype, self.objective.device
+        if size <= _PROBES:  # every unit vector: exact
+            return torch.eye(size, dtype=dtype, device=device)[index]
+        generator = torch.Generator().manual_seed(0x7ACE + index)
+        signs = torch.randint(2, (size,), generator=generator, dtype=torch.int8)
+        return (2 * signs - 1).to(device, dtype)
+
+
+#: All kinds, and the names of their fields.
+KINDS: tuple[type[Curving], ...] = (SliceCurvature, Extremes, Trace)
+CURVATURE_FIELDS: tuple[str, ...] = tuple(name for kind in KINDS for name in kind.fields)
+
+
+def along_curve(points: Sequence[Point]) -> list[Point]:
+    """Points in the order of a Hilbert curve through their square, so that each lies near the one before."""
+    if len(points) < 2:
+        return list(points)
+    places = np.array(points)
+    low, side = places.min(axis=0), float(np.ptp(places, axis=0).max()) or 1.0
+    cells = np.minimum(((places - low) / side * 2**_ORDER).astype(int), 2**_ORDER - 1)
+    order = sorted(range(len(points)), key=lambda index: _hilbert(*map(int, cells[index])))
+    return [points[index] for index in order]
+
+
+def _hilbert(x: int, y: int) -> int:
+    """How far along the Hilbert curve a cell lies (Hilbert 1891)."""
+    distance, side = 0, 2 ** (_ORDER - 1)
+    while side:
+        right, upper = int(x & side > 0), int(y & side > 0)
+        distance += side * side * ((3 * right) ^ upper)
+        if not upper:
+            if right:
+                x, y = 2**_ORDER - 1 - x, 2**_ORDER - 1 - y
+            x, y = y, x
+        side //= 2
+    return distance
