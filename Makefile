@@ -39,8 +39,9 @@ screenshots: setup chromium ## pictures of the explorer, light and dark, taken i
 measure: setup chromium ## the explorer's figures, measured in JupyterLab on this machine
 	@.venv/bin/python benchmarks/explorer.py
 
-bench: setup ## the engine and its peers side by side, into benchmarks/RESULTS.md (an hour)
+bench: setup ## the engine and its peers side by side, into benchmarks/RESULTS.md (over an hour)
 	@.venv/bin/python benchmarks/bench.py
+	@.venv/bin/python benchmarks/curvature.py
 
 setup: .venv/.package ## .venv with the package (editable), JupyterLab, the test tools and every extra
 

@@ -7,6 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import curvature_report
 from tour import PIXELS
 
 PEER_GRID = 51 * 51
@@ -41,6 +42,7 @@ def lines(runs: dict[str, dict[str, Any]]) -> list[str]:
         "rounds or seeds."),
         "",
         *models(runs), *nodes(runs), *tours(runs), *errors(runs), *depths(runs), *memory(runs), *limits(runs),
+        *curvature_report.kept_section(),
     ]  # fmt: skip
 
 

@@ -34,6 +34,11 @@ OVERLAYS = ROOT / ".overlays"
 CONSTRAINTS = ROOT / "constraints.txt"
 # With what each needs that ipykernel 7.4 does not bring.
 IPYKERNELS = {"7.3.0": (), "6.31.0": ("nest-asyncio==1.6.0",)}
+# The extra that is installed without its dependencies, and those that nothing else brings. BackPACK names torchvision
+# too, for its examples alone: the registry's build wants CUDA and cannot be imported beside a torch for the CPU, and
+# transformers would find it.
+PEERS = "peers"
+PEERS_NEED = ("backpack-for-pytorch", "einconv", "einops", "linear_operator", "opt_einsum", "unfoldNd")
 OLDEST_NODE = 20
 
 
@@ -62,14 +67,11 @@ def main() -> None:
 
 def make_venv() -> None:
     project = pyproject()
-    extras = [
-        r
-        for group in project["optional-dependencies"].values()
-        for r in group
-        if not r.startswith("lossatlas[")
-    ]
+    extras = project["optional-dependencies"]
+    wanted = [r for name in extras if name != PEERS for r in extras[name] if not r.startswith("lossatlas[")]
     create(VENV)
-    install(VENV, [*project["dependencies"], *extras], CONSTRAINTS)
+    install(VENV, [*project["dependencies"], *wanted], CONSTRAINTS)
+    install(VENV, [*extras[PEERS], *PEERS_NEED], CONSTRAINTS, "--no-deps")
 
 
 def make_node() -> None:
@@ -147,8 +149,8 @@ def create(venv: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
 
 
-def install(venv: Path, requirements: list[str], constraints: Path) -> None:
-    """Install with uv, ten times quicker, and where it fails with pip."""
+def install(venv: Path, requirements: list[str], constraints: Path, *options: str) -> None:
+    """Install with uv, ten times quicker, and where it fails with pip; both know the options."""
     uv = quick_installer()
     if uv is not None:
         command = [
@@ -159,6 +161,7 @@ def install(venv: Path, requirements: list[str], constraints: Path) -> None:
             str(venv / "bin" / "python"),
             "--constraint",
             str(constraints),
+            *options,
         ]
         env = uv_environment()
         if not has_gpu() and would_bring_cuda([*command, "--dry-run", *requirements], env):
@@ -166,7 +169,7 @@ def install(venv: Path, requirements: list[str], constraints: Path) -> None:
         if subprocess.run([*command, *requirements], env=env).returncode == 0:
             return
         say("uv did not manage; trying pip")
-    pip(venv, "install", "--constraint", str(constraints), *requirements)
+    pip(venv, "install", "--constraint", str(constraints), *options, *requirements)
 
 
 def quick_installer() -> str | None:
