@@ -269,7 +269,7 @@ def test_a_finer_tolerance_gives_finer_eigenvalues(case: Case, truth: np.ndarray
 def test_the_trace_is_that_of_the_dense_matrix_within_its_error(
     found: la.curvature.Spectrum, dense: np.ndarray
 ) -> None:
-    assert 0 < found.trace_error < 0.2 * abs(found.trace)
+    assert 0 < found.trace_error < 0.3 * abs(found.trace)  # of a single random start
     # Four standard errors: a chance of 1e-4 for a normal mean, and the seed is fixed.
     assert abs(found.trace - np.trace(dense)) <= 4 * found.trace_error
 

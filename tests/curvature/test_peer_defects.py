@@ -178,10 +178,6 @@ def test_a_negative_trace_is_found_like_any_other() -> None:
     assert abs(found.trace + VALUES.sum()) <= 4 * found.trace_error
 
 
-@pytest.mark.xfail(
-    reason="a Ritz value of the bulk whose residual is within the tolerance is taken for a single eigenvalue",
-    strict=True,
-)
 def test_the_trace_of_a_bulk_that_is_narrower_than_the_tolerance_is_within_its_error() -> None:
     """Deep nets have it: outliers a thousand times as large as what most eigenvalues lie within."""
     bulk = np.random.default_rng(0).uniform(0.0, 0.3, 500)

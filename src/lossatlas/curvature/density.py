@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-# Width of the kernel, as a share of how far the rest reaches.
-_WIDTH = 0.01
+# Width of the kernel at least, as a share of how far the rest reaches, and of a share of one node.
+_WIDTH, _SPREAD = 0.01, 0.3
 
 # The share of eigenvalues that are all known which the kernel is to show.
 _INNER = (0.01, 0.99)
@@ -33,6 +32,7 @@ class Probe:
     nodes: np.ndarray  # (m,)
     weights: np.ndarray  # (m,), sum to 1
     dimension: int  # n
+    exhausted: bool = False  # whether the start has told all that it reaches
 
     def mean(self, f: np.ndarray) -> np.ndarray:
         """What it says of the mean of f over the eigenvalues, f given at the nodes along its last axis."""
@@ -44,7 +44,7 @@ class Probe:
 
         Infinite where a single node stands for several dimensions: it tells nothing of the variance.
         """
-        if len(self.nodes) == 1 < self.dimension:
+        if len(self.nodes) == 1 < self.dimension and not self.exhausted:
             return np.full(f.shape[:-1], np.inf)
         spread = np.maximum(self.mean(f**2) - self.mean(f) ** 2, 0.0)
         found: np.ndarray = np.sqrt(2.0 * spread / (self.dimension + 2))
@@ -67,29 +67,25 @@ class Density:
     width: float
 
 
-def density_of(size: int, atoms: np.ndarray, probes: Sequence[Probe]) -> Density:
-    """The density of `size` eigenvalues, of which `atoms` are known and `probes` tell of the others."""
+def density_of(size: int, atoms: np.ndarray, probe: Probe | None) -> Density:
+    """The density of `size` eigenvalues, of which `atoms` are known and a probe tells of the others."""
     atoms = np.sort(np.asarray(atoms, dtype=float))
     # Where all are known, the rest is what is left without the outermost ones.
-    ends = (
-        np.concatenate([[p.nodes.min(), p.nodes.max()] for p in probes])
-        if probes
-        else np.quantile(atoms, _INNER)
-    )
+    ends = np.quantile(atoms, _INNER) if probe is None else probe.nodes
     low, high = float(ends.min()), float(ends.max())
     every = np.concatenate([atoms, ends])
     scale = float(np.abs(every).max()) or 1.0
+    share = _WIDTH if probe is None else max(_WIDTH, _SPREAD / len(probe.nodes))
     # A rest of one value is no wider than what it is known to.
-    width = max(_WIDTH * (high - low), 1e-3 * float(np.ptp(every)) * _WIDTH, 1e-9 * scale)
+    width = max(share * (high - low), 1e-3 * float(np.ptp(every)) * _WIDTH, 1e-9 * scale)
     grid = _grid(low, high, atoms, width)
     values = _smoothed(grid, atoms, width).sum(axis=1) / size
     error = np.zeros_like(grid)
-    share = 1.0 - len(atoms) / size
-    for probe in probes:
-        kernel = _smoothed(grid, probe.nodes, width)
-        values += share / len(probes) * probe.mean(kernel)
-        error += (share / len(probes) * probe.error(kernel)) ** 2
-    reach = 2.0 * np.sqrt(error)
+    if probe is not None:
+        kernel, rest = _smoothed(grid, probe.nodes, width), probe.dimension / size
+        values += rest * probe.mean(kernel)
+        error = rest * probe.error(kernel)
+    reach = 2.0 * error
     return Density(grid, values, np.stack([np.maximum(values - reach, 0.0), values + reach]), atoms, width)
 
 

@@ -37,8 +37,8 @@ _STEP = 0.4
 # Seconds of a product that are worth a second thread.
 _WORTH_SHARING = 0.002
 
-# Fewer samples than these are not cut any further.
-_LEAST_ROWS = 64
+# A chunk of so many samples × parameters is worth being cut for several threads.
+_WORTH_CUTTING = 1_000_000
 
 _NO_ESTIMATE = (
     "There is no Hessian of a loss whose running statistics are estimated anew at every point. Use mode='batch_stats' or "
@@ -85,7 +85,7 @@ class Products:
         self.form = ""
         self.products = 0
         self._decay = 0.0 if matrix == "fisher" else getattr(replica, "decay", 0.0)
-        self._lanes = _lanes(replica, objective.separable)
+        self._lanes = _lanes(replica, objective.separable, objective.size)
         self._way: Way | None = None
         self._kept: list[list[Map]] = []
         self._seconds = float("inf")
@@ -278,7 +278,7 @@ def _along(graphs: Sequence[Map], v: Tensor) -> Generator[None, None, tuple[floa
     return weights, total
 
 
-def _lanes(replica: Any, separable: bool) -> list[_Lane]:
+def _lanes(replica: Any, separable: bool, size: int) -> list[_Lane]:
     """The chunks that count, dealt into as many lanes as there are threads; a stream is one."""
     chunks = getattr(replica, "chunks", [None])
     if not isinstance(chunks, list):
@@ -286,7 +286,7 @@ def _lanes(replica: Any, separable: bool) -> list[_Lane]:
     if chunks == [None]:
         return [[(1.0, None)]]
     if separable:
-        chunks = _even(chunks, jobs.worker.threads)
+        chunks = _even(chunks, jobs.worker.threads, _WORTH_CUTTING // size)
         replica.hold(chunks)
     return _dealt(list(replica.counting()))
 
@@ -296,11 +296,11 @@ def _dealt(pairs: Sequence[tuple[float | None, Any]]) -> list[_Lane]:
     return [list(pairs[start::threads]) for start in range(min(threads, len(pairs)))]
 
 
-def _even(chunks: Sequence[Batch], threads: int) -> list[Batch]:
+def _even(chunks: Sequence[Batch], threads: int, least: int) -> list[Batch]:
     """The last ones cut so that every lane gets as much."""
     over = len(chunks) % threads
     whole, last = chunks[: len(chunks) - over], chunks[len(chunks) - over :]
-    cut = [chunk.chunks(max(_LEAST_ROWS, -(-chunk.size // threads))) for chunk in last]
+    cut = [chunk.chunks(-(-chunk.size // threads)) if chunk.size >= least else [chunk] for chunk in last]
     return [*whole, *itertools.chain.from_iterable(cut)]
 
 

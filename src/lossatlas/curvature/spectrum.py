@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,24 +94,18 @@ class Spectrum:
 
 
 def spectrum_of(
-    products: Products, top: int, bottom: int, pairs: Pairs, sure: np.ndarray, probes: Sequence[Probe], *,
+    products: Products, top: int, bottom: int, pairs: Pairs, sure: np.ndarray, atoms: np.ndarray, probe: Probe | None, *,
     exact: bool, noise: float, split_half: float | None, basis: str, warm: bool,
 ) -> Spectrum:  # fmt: skip
-    """The spectrum of a matrix from the pairs that are known, `sure` ones for good, and probes of the others."""
-    size, values = products.size, pairs.values
+    """The spectrum of a matrix from the pairs that are known, `sure` ones for good, and a probe of all but the atoms."""
+    values = pairs.values
     order = np.argsort(-values, kind="stable")
     kept = order[ends(len(order), top, bottom)]
-    # A probe of the whole knows the pairs too that are not sure yet.
-    whole = any(probe.dimension == size for probe in probes)
-    atoms = np.empty(0) if whole else values[sure | exact]
-    density = density_of(size, atoms, probes)
-    rest = size - len(atoms)
+    density = density_of(products.size, atoms, probe)
     trace, error = float(atoms.sum()), 0.0
-    if probes and rest:
-        trace += rest * float(np.mean([probe.mean(probe.nodes) for probe in probes]))
-        error = (
-            rest * float(np.sqrt(np.sum([probe.error(probe.nodes) ** 2 for probe in probes]))) / len(probes)
-        )
+    if probe is not None:
+        trace += probe.dimension * float(probe.mean(probe.nodes))
+        error = probe.dimension * float(probe.error(probe.nodes))
     return Spectrum(
         values[kept], pairs.residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
         products.products, products.form, exact, products.matrix, products.samples, products.objective.samples, split_half,

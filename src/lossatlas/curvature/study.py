@@ -37,6 +37,9 @@ _BASIS_BYTES = 1 << 30
 # Products of a start at most: the bulk of a spectrum never converges.
 _MOST = 400
 
+# A long process is looked at so often while it doubles: its small matrix takes m³.
+_LOOKS = 20
+
 # From this size on, the dense way is so long that the process is asked first.
 _SLOW = 300
 
@@ -80,7 +83,9 @@ class Study:
         self._known = Pairs.none(self.hessian.theta, self.size)
         # What the first start was asked for and did not make sure of.
         self._unsure = self._known
-        self._probes: list[Probe] = []
+        # What the last random start tells of all eigenvalues but those that were known before it, the first `_atoms`.
+        self._probe: Probe | None = None
+        self._atoms = 0
         self._process: Lanczos | None = None
         self._starts = 0
         self._exact = False
@@ -106,15 +111,15 @@ class Study:
 
     def spectrum(self) -> Spectrum:
         """What is known by now."""
-        pairs, probes = self._known.joined(self._unsure), list(self._probes)
+        pairs, probe, atoms = self._known.joined(self._unsure), self._probe, self._known.values[: self._atoms]
         process = self._process
         if process is not None and process.steps and not self._starts and not self._warm:
             ritz = process.ritz()
             pairs = _pairs(process, ritz, ends(len(ritz.values), self.top, self.bottom))
-            probes = [Probe(ritz.values, ritz.weights, self.size)]
+            probe = Probe(ritz.values, ritz.weights, self.size)
         sure = pairs.residuals <= self.tolerance * float(np.abs(pairs.values).max(initial=0.0))
         return spectrum_of(
-            self.hessian, self.top, self.bottom, pairs, sure, probes, exact=self._exact, noise=self._noise,
+            self.hessian, self.top, self.bottom, pairs, sure, atoms, probe, exact=self._exact, noise=self._noise,
             split_half=self._split_half, basis=self._basis(), warm=self._near is not None,
         )  # fmt: skip
 
@@ -124,7 +129,7 @@ class Study:
         running = (
             self._process is not None and self._process.steps > 1 and not (self._warm and not self._starts)
         )
-        return bool(self._probes) or self._exact or (running and not self._starts)
+        return self._probe is not None or self._exact or (running and not self._starts)
 
     @property
     def _warm(self) -> bool:
@@ -140,7 +145,7 @@ class Study:
             values.numpy()[::-1].copy(), np.zeros(self.size), vectors.flip(1).to(theta.device, theta.dtype)
         )
         self._unsure = Pairs.none(theta, self.size)
-        self._probes, self._exact = [], True
+        self._probe, self._atoms, self._exact = None, self.size, True
 
     def _left(self) -> int:
         """Products that may still be taken."""
@@ -152,7 +157,9 @@ class Study:
         room = max(2, _BASIS_BYTES // (self.size * self.hessian.theta.element_size()))
         most = max(1, min(_MOST, room, self.size - len(self._known.values), self._left()))
         while process.steps < most:
-            if not (yield from process.step()) or process.exhausted or self._has_told(process.ritz()):
+            if not (yield from process.step()) or process.exhausted:
+                break
+            if process.steps % max(1, process.steps // _LOOKS) == 0 and self._has_told(process.ritz()):
                 break
             yield
         self._process = None
@@ -177,26 +184,21 @@ class Study:
         ritz, first = process.ritz(), not self._starts
         self._noise = max(self._noise, ritz.noise)
         sure = ritz.residuals <= self.tolerance * self._scale(ritz)
+        asked = np.isin(np.arange(len(sure)), ends(len(sure), self.top, self.bottom))
         found = sure if first else sure & self._beyond(ritz)
-        if process.exhausted and not first:
+        if process.exhausted:
             found = np.ones(len(sure), bool)
+        if not (first and self._warm):  # of all that it was orthogonal to, a random start tells without bias
+            self._atoms = len(self._known.values)
+            self._probe = Probe(ritz.values, ritz.weights, self.size - self._atoms, process.exhausted)
         which = np.flatnonzero(found)
         self._known = self._known.joined(_pairs(process, ritz, which))
         if first:
-            asked = ends(len(sure), self.top, self.bottom)
-            self._unsure = _pairs(process, ritz, asked[~sure[asked]])
-        if not (first and self._warm):
-            self._note_rest(ritz, ~found)
+            self._unsure = _pairs(process, ritz, np.flatnonzero(asked & ~sure))
         self._starts += 1
-        self._exact = len(self._known.values) >= self.size
+        if len(self._known.values) >= self.size:
+            self._exact, self._probe, self._atoms = True, None, self.size
         return not first and not len(which)
-
-    def _note_rest(self, ritz: Ritz, rest: np.ndarray) -> None:
-        """What a random start tells of the eigenvalues that are not known each for itself."""
-        dimension = self.size - len(self._known.values)
-        weights = ritz.weights[rest]
-        if dimension > 0 and weights.sum() > 0:
-            self._probes.append(Probe(ritz.values[rest], weights / weights.sum(), dimension))
 
     def _halve(self) -> Generator[None, None, None]:
         """How far λmax is apart on the two halves of the samples: a subset says too much, and by about so much."""
