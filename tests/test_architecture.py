@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "geometry": {"jobs", "objective"},
     "sampling": {"jobs", "objective", "geometry"},
     "curvature": {"jobs", "objective"},
-    "features": {"jobs", "objective", "geometry", "curvature"},
+    "features": {"jobs", "objective", "geometry", "sampling", "curvature"},
     "scene": {"objective", "geometry"},
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scene"},
     "spread": {"objective", "geometry", "landscape"},

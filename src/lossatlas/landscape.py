@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,12 @@ import torch
 
 from lossatlas import jobs
 from lossatlas.curvature import Spectrum, Study, spectrum_at, stream
-from lossatlas.features import CriticalPoint, Search
+from lossatlas.features import CURVATURE_FIELDS, KINDS, CriticalPoint, Search
 from lossatlas.geometry import (
-    CELLS,
     CHOICES,
     HOME,
     Extent,
+    Levels,
     Line,
     NamedDirections,
     Plane,
@@ -36,6 +36,7 @@ from lossatlas.geometry import (
 from lossatlas.objective import Objective
 from lossatlas.sampling import (
     Family,
+    Layer,
     Map,
     NodeStore,
     Pass,
@@ -45,19 +46,17 @@ from lossatlas.sampling import (
     Tile,
     draw,
     nodes_of,
-    parts,
     paying,
     preview_of,
     previews_in_words,
-    read_pass,
     seen,
-    spread_of,
 )
 from lossatlas.scene import Scene, scene_of
 
-# The deepest level at which neighbouring nodes still differ in the dtype's digits, and the widest view in float64.
-_DEEPEST = {torch.float64: 40, torch.float32: 16, torch.float16: 6, torch.bfloat16: 3}
-_WIDEST = -20
+# Nodes per side of a tile of curvature in the explorer: each takes products instead of a pass.
+_CURVATURE_NODES = 5
+
+_LOCK = threading.Lock()  # held while an evaluator of curvature is made
 
 # Nodes per side of a tile on a sample of the data: never a dense grid.
 _PREVIEW_NODES = 5
@@ -117,7 +116,7 @@ class Landscape:
         if self._scene is None:
             self._scene = scene_of(
                 self.objective, self.slice, self._turn, home=self.home, levels=self.levels, title=self._title,
-                directions=self._names,
+                directions=self._names, fields=self.fields,
             )  # fmt: skip
         names = self._names
         if names != self._scene.directions:  # one was added since
@@ -141,15 +140,16 @@ class Landscape:
 
     @property
     def evaluated(self) -> int:
-        """How many nodes have been evaluated."""
-        return self._store.evaluated
+        """How many nodes have been evaluated, of any field."""
+        kinds = [self._evaluator.kept[kind].store for kind in KINDS if kind in self._evaluator.kept]
+        return sum(store.evaluated for store in (self._store, *kinds))
 
     def evaluate(self, a: Any, b: Any = None, *, field: str = "loss") -> Any:
         """The exact field at points (a, b) of a plane, or a of a line: arrays that broadcast in, float64 of that shape out.
 
         Raises ValueError for coordinates that are not finite and EvaluationError when the model raises.
         """
-        column = self._column(field)
+        layer = self._layer(field)
         if (b is None) == isinstance(self.slice, Plane):
             raise TypeError(
                 "A point of a plane needs both a and b."
@@ -176,10 +176,10 @@ class Landscape:
                     f"±{self.slice.reach:.2g}."
                 )
         points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
-        jobs.call(self._evaluator.evaluate(points))
+        jobs.call(layer.evaluator.evaluate(points))
         if not points:
             return np.empty(a.shape)
-        return self._store.get(points)[:, column].reshape(a.shape)[()]
+        return layer.values(points, field).reshape(a.shape)[()]
 
     def grid(
         self,
@@ -237,7 +237,7 @@ class Landscape:
         over the tile, 0 for exact. Raises ValueError for a tile finer than the dtype can tell apart, EvaluationError
         when the model raises.
         """
-        self._column(field)
+        self._layer(field)
         self.plane  # noqa: B018 - says in words that a line has no tiles
         if quality not in (0, 1, 2):
             raise ValueError(f"quality is {quality!r}. Pass 0 (preview), 1 or 2 (all data).")
@@ -249,14 +249,15 @@ class Landscape:
         self, address: TileAddress, quality: int, tolerance: float, field: str
     ) -> Generator[None, None, Tile]:
         yield
-        column = self._column(field)
-        sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 else None
+        layer = self._layer(field)
+        column, own = layer.fields.index(field), field in self.objective.fields
+        sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 and own else None
         if isinstance(sketch, Preview):
             yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES))
             found, store = sketch.known(address, column), sketch.store
         else:
-            yield from self._refine(address, column, tolerance)
-            found, store = read_pass(self._store, address, column, self._rounding), self._store
+            yield from layer.refine(address, field, tolerance)
+            found, store = layer.known(address, field), layer.evaluator.store
         assert found is not None
         return found.tile(field, store, column)
 
@@ -276,13 +277,15 @@ class Landscape:
         the model raises.
         """
         self.plane  # noqa: B018 - says in words that a line has no maps
-        column, tolerance = self._column(field), check_tolerance(tolerance)
+        layer, tolerance = self._layer(field), check_tolerance(tolerance)
         view = self.home if extent is None else check_extent(extent)
         shape = check_shape((pixels, pixels) if isinstance(pixels, int) else pixels)
         self.check_address(home_tiles(view, level_of(view))[0])
         return jobs.call(
             draw(
-                view, shape, tolerance, self._rounding, self.work, lambda points: self._store.get(points)[:, column], field
+                view, shape, tolerance, self._rounding, layer.evaluator.evaluate,
+                lambda points: layer.values(points, field), field,
+                lambda points: layer.inexact(points, layer.fields.index(field)),
             )
         )  # fmt: skip
 
@@ -310,14 +313,6 @@ class Landscape:
     def _theta(self, at: Any) -> torch.Tensor:
         point = (at,) if self.on_line and not isinstance(at, Sequence) else at
         return self.slice.at(*(point[:1] if self.on_line else check_point("at", point)))
-
-    def _refine(self, address: TileAddress, column: int, tolerance: float) -> Generator[None, None, None]:
-        """Evaluate piece after piece of a tile, until its stated error is within the tolerance."""
-        while pieces := self.missing(address):
-            found = read_pass(self._store, address, column, self._rounding)
-            if tolerance and found and found.error.within(tolerance * spread_of(found.filled())):
-                return
-            yield from self.work(pieces[0][1])
 
     def turned(self, turn: Turn) -> Landscape:
         """The landscape on the plane turned by `turn`; one that was seen before still has its nodes.
@@ -411,45 +406,29 @@ class Landscape:
 
     def check_address(self, address: TileAddress) -> None:
         """Raise TypeError or ValueError when an address is no tile of this landscape."""
-        if not isinstance(address, TileAddress):
-            raise TypeError(f"address is a {type(address).__name__}. Pass a TileAddress(z, x, y).")
-        coarsest, finest = self.levels
-        if address.z > finest:
-            name = str(self.objective.dtype).removeprefix("torch.")
-            cure = f"Stay at z ≤ {finest}" + (
-                ", or use float64." if finest < _DEEPEST[torch.float64] else "."
-            )
-            raise ValueError(f"Tile z={address.z} is finer than {name} can resolve. {cure}")
-        if address.z < coarsest:
-            raise ValueError(f"Tile z={address.z} is wider than a map can show. Stay at z ≥ {coarsest}.")
-        # Beyond this index neighbouring nodes are one number in the dtype.
-        furthest = int(2 / torch.finfo(self.objective.dtype).eps) // CELLS
-        if not all(-furthest <= index < furthest for index in (address.x, address.y)):
-            raise ValueError(
-                f"{address} lies too far out for {self.objective.dtype} to tell its nodes apart. Stay within "
-                f"±{math.ldexp(furthest, -address.z):g} at z={address.z}."
-            )
+        Levels(self.objective.dtype).check(address)
 
     @property
     def levels(self) -> tuple[int, int]:
         """The coarsest and the finest level z that mean anything in the objective's dtype."""
-        return _WIDEST, _DEEPEST.get(self.objective.dtype, 0)
+        levels = Levels(self.objective.dtype)
+        return levels.coarsest, levels.finest
 
-    def work(self, points: Iterable[Point]) -> Generator[None, None, int]:
+    def work(self, points: Iterable[Point], field: str | None = None) -> Generator[None, None, int]:
         """Evaluate the missing ones of `points`, yielding between chunks; returns how many there were."""
-        return self._evaluator.evaluate(points)
+        return self._layer(field or self._usual).evaluator.evaluate(points)
 
-    def missing(self, address: TileAddress) -> list[tuple[int, list[Point]]]:
-        """What a tile still lacks: pieces of nodes, each with the `Pass.rank` that it completes."""
-        return parts(self._store, address, line=self.on_line)
+    def missing(self, address: TileAddress, field: str | None = None) -> list[tuple[int, list[Point]]]:
+        """What a map still lacks of a tile: pieces of nodes, each with the `Pass.rank` that it completes."""
+        return self._layer(field or self._usual).missing(address)
 
-    def knows(self, points: Iterable[Point]) -> bool:
+    def knows(self, points: Iterable[Point], field: str | None = None) -> bool:
         """Whether all these nodes have been evaluated."""
-        return self._store.knows(points)
+        return self._layer(field or self._usual).evaluator.store.knows(points)
 
     def known(self, address: TileAddress, field: str = "loss") -> Pass | None:
         """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
-        return read_pass(self._store, address, self._column(field), self._rounding, line=self.on_line)
+        return self._layer(field).known(address, field)
 
     def previews(self) -> Generator[None, None, tuple[Preview, ...]]:
         """The samples that are worth looking at while all data take long, the smallest first, as a job."""
@@ -458,7 +437,9 @@ class Landscape:
     def seen(self, address: TileAddress, field: str = "loss") -> Pass | None:
         """What is known of a tile on all data, or else on a sample of them. Evaluates nothing."""
         found = self.known(address, field)
-        return found or seen(self._evaluator, address, self._column(field))
+        if found is not None or field not in self.objective.fields:
+            return found
+        return seen(self._evaluator, address, self.objective.fields.index(field))
 
     def at(self, a: float, b: float) -> Generator[None, None, dict[str, float]]:
         """All fields at a point, exact, as a job."""
@@ -474,12 +455,33 @@ class Landscape:
     def _rounding(self) -> float:
         return float(torch.finfo(self.objective.dtype).eps) / 2
 
-    def _column(self, field: str) -> int:
-        try:
-            return self.objective.fields.index(field)
-        except ValueError:
-            known = ", ".join(map(repr, self.objective.fields))
-            raise ValueError(f"There is no field {field!r} here. This objective has {known}.") from None
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What can be drawn: the objective's own fields and, where there is a Hessian, its curvature."""
+        return self.objective.fields + (CURVATURE_FIELDS if self.objective.mode != "reestimated" else ())
+
+    def layer_of(self, field: str) -> str:
+        """The first of the fields that are evaluated together with this one."""
+        return self._layer(field).fields[0]
+
+    def _layer(self, field: str) -> Layer:
+        if field not in self.fields:
+            known = ", ".join(map(repr, self.fields))
+            raise ValueError(f"There is no field {field!r} here. This objective has {known}.")
+        if field in self.objective.fields:
+            return Layer(self._evaluator, self.objective.fields, self._rounding, self.on_line)
+        kind = next(kind for kind in KINDS if field in kind.fields)
+        kept = self._evaluator.kept
+        with _LOCK:
+            if kind not in kept:
+                kept[kind] = kind(self.objective, self.slice)
+        return Layer(
+            kept[kind], kind.fields, self._rounding, self.on_line, _CURVATURE_NODES, kept[kind].inexact
+        )
+
+    @property
+    def _usual(self) -> str:
+        return self.objective.fields[0]
 
     def __repr__(self) -> str:
         return (

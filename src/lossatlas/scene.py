@@ -40,6 +40,7 @@ def scene_of(
     levels: tuple[int, int],
     title: str | None,
     directions: tuple[str, ...],
+    fields: tuple[str, ...],
 ) -> Scene:
     """The scene of an objective on a plane, turned by `turn`, or on a line."""
     norm = float(objective.theta.norm())
@@ -49,7 +50,7 @@ def scene_of(
         hash=digest([objective.hash, plane.hash, list(home)]),
         title=title or objective.title,
         axes=tuple((name, length, unit) for name, length in zip(plane.names, lengths, strict=True)),
-        fields=objective.fields,
+        fields=fields,
         home=home,
         levels=levels,
         dtype=str(objective.dtype).removeprefix("torch."),

@@ -22,10 +22,10 @@ def exhaust(agenda):
     """All pieces in order: (tile, number of nodes); every piece is taken for done at once."""
     order = []
     while (piece := agenda.next()) is not None:
-        address, points = piece
-        for _ in agenda.landscape.work(points):
+        (address, layer), points = piece
+        for _ in agenda.landscape.work(points, layer):
             pass
-        agenda.done(address)
+        agenda.done((address, layer))
         order.append((address, len(points)))
     return order
 
@@ -80,12 +80,12 @@ def test_a_piece_given_up_half_way_is_still_on_the_agenda():
 def test_a_list_made_anew_while_nodes_are_evaluated_loses_none_of_them():
     agenda = Agenda(landscape())
     agenda.want(want([(0, 0, 0)]))
-    address, points = agenda.next()
+    (address, layer), points = agenda.next()
     for _ in agenda.landscape.work(points):
         pass
     agenda.drop("page")
     agenda.want(want([(0, 0, 0)], rev=2))  # begins with the next piece, of which nothing is known
-    agenda.done(address)
+    agenda.done((address, layer))
     exhaust(agenda)
     assert agenda.landscape.known(address).complete
 
@@ -93,7 +93,7 @@ def test_a_list_made_anew_while_nodes_are_evaluated_loses_none_of_them():
 def test_a_tile_that_fails_is_left_out():
     agenda = Agenda(landscape())
     agenda.want(want([(0, 0, 0)]))
-    agenda.fail(TileAddress(0, 0, 0))
+    agenda.fail((TileAddress(0, 0, 0), "loss"))
     agenda.want(want([(0, 0, 0)], rev=2))
     assert agenda.next() is None
 
@@ -174,3 +174,16 @@ def test_noise_is_refined_no_further():
     agenda = Agenda(landscape(lambda t: 1e6 + 1e-12 * torch.sin(50 * t[0])))
     agenda.want(tolerant([(0, 0, 0)], 1e-14))
     assert sum(n for _, n in exhaust(agenda)) == 25
+
+
+def test_curvature_is_evaluated_at_few_nodes_beside_the_losss_many():
+    agenda = Agenda(landscape())
+    agenda.want(want([(0, 0, 0)]))
+    other = dataclasses.replace(want([(0, 0, 0)], client="other"), fields=("lambda_max",))
+    agenda.want(other)
+    assert agenda.fields == ("loss", "lambda_max")
+    order = exhaust(agenda)
+    counts = [n for address, n in order]
+    assert sum(counts) == 33 * 33 + 5 * 5
+    assert agenda.landscape.known(TileAddress(0, 0, 0), "lambda_max").nodes == 5
+    assert agenda.landscape.known(TileAddress(0, 0, 0)).nodes == 33

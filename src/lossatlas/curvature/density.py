@@ -68,8 +68,13 @@ class Density:
 
 
 def density_of(size: int, atoms: np.ndarray, probe: Probe | None) -> Density:
-    """The density of `size` eigenvalues, of which `atoms` are known and a probe tells of the others."""
+    """The density of `size` eigenvalues, of which `atoms` are known and a probe tells of the others.
+
+    Where neither tells of them all, it is not known, on an empty grid.
+    """
     atoms = np.sort(np.asarray(atoms, dtype=float))
+    if probe is None and len(atoms) < size:
+        return Density(np.empty(0), np.empty(0), np.empty((2, 0)), atoms, 0.0)
     # Where all are known, the rest is what is left without the outermost ones.
     ends = np.quantile(atoms, _INNER) if probe is None else probe.nodes
     low, high = float(ends.min()), float(ends.max())

@@ -102,7 +102,7 @@ def spectrum_of(
     order = np.argsort(-values, kind="stable")
     kept = order[ends(len(order), top, bottom)]
     density = density_of(products.size, atoms, probe)
-    trace, error = float(atoms.sum()), 0.0
+    trace, error = (float(atoms.sum()), 0.0) if exact or probe is not None else (np.nan, np.inf)
     if probe is not None:
         trace += probe.dimension * float(probe.mean(probe.nodes))
         error = probe.dimension * float(probe.error(probe.nodes))

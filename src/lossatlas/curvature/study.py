@@ -88,6 +88,8 @@ class Study:
         self._atoms = 0
         self._process: Lanczos | None = None
         self._starts = 0
+        #: Whether a further start has found what the first one had missed.
+        self.missed = False
         self._exact = False
         self._noise = 0.0
         self._split_half: float | None = None
@@ -192,6 +194,7 @@ class Study:
             self._atoms = len(self._known.values)
             self._probe = Probe(ritz.values, ritz.weights, self.size - self._atoms, process.exhausted)
         which = np.flatnonzero(found)
+        self.missed |= not first and len(which) > 0
         self._known = self._known.joined(_pairs(process, ritz, which))
         if first:
             self._unsure = _pairs(process, ritz, np.flatnonzero(asked & ~sure))

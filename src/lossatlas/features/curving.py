@@ -25,8 +25,8 @@ from lossatlas.sampling import NodeStore, Point
 # Nearer than this, in units of the plane, eigenvectors are worth starting from.
 _NEAR = 0.25
 
-# One node in so many is looked at from a random start too: a warm one can lock on the wrong eigenvector.
-_CHECKED = 8
+# Pairs of either end that are followed from node to node, and nodes between two looks from a random start.
+_FOLLOWED, _BLOCK = 2, 8
 
 # What a residual may be, as a share of |λ|: the eigenvalue is off by its square, over the gap.
 _TOLERANCE = 0.01
@@ -73,14 +73,13 @@ class Curving:
             time.sleep(_GLANCE)
             yield
         try:
-            count = 0
-            for point in missing:
-                if point not in self.store:
-                    row = yield from self._row(point)
+            fresh = [point for point in missing if point not in self.store]
+            for start in range(0, len(fresh), _BLOCK):
+                block = fresh[start : start + _BLOCK]
+                rows = yield from self._rows(block)
+                for point, row in zip(block, rows, strict=True):
                     self.store.put(point, row)
-                    count += 1
-                yield
-            return count
+            return len(fresh)
         finally:
             self._hands.release()
 
@@ -88,6 +87,14 @@ class Curving:
         """What the values of a field at these nodes may be off by, at most."""
         errors = self.store.get(points)[:, len(self.fields) + column]
         return float(np.max(errors, initial=0.0))
+
+    def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:
+        """The rows of a few points along the curve."""
+        rows = []
+        for point in block:
+            rows.append((yield from self._row(point)))
+            yield
+        return rows
 
     def _row(self, point: Point) -> Generator[None, None, np.ndarray]:
         theta = self.plane.at(*point) if isinstance(self.plane, Plane) else self.plane.at(point[0])
@@ -122,25 +129,42 @@ class SliceCurvature(Curving):
 
 
 class Extremes(Curving):
-    """The extreme eigenvalues of the Hessian, each node from the nearest one that is known."""
+    """The extreme eigenvalues of the Hessian, each node from the nearest one that is known.
+
+    A warm start can lock on the wrong eigenvector. So two pairs of either end are followed, of which the outer ones are
+    shown, and the last node of a block is looked at from a random start too: where that finds more, the block is done anew
+    from there.
+    """
 
     fields = ("lambda_max", "lambda_min", "lambda_ratio")
 
     def __init__(self, objective: Objective, plane: Plane | Line) -> None:
         super().__init__(objective, plane)
         self._known: OrderedDict[Point, Spectrum] = OrderedDict()
-        self._evaluated = 0
+        self._thorough = self._missed = False
         vector = objective.size * torch.finfo(objective.dtype).bits // 8
-        self._most = max(2, _VECTOR_BYTES // (2 * vector))
+        self._most = max(_BLOCK, _VECTOR_BYTES // (2 * _FOLLOWED * vector))
+
+    def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:
+        *others, last = block
+        rows = yield from super()._rows(others)
+        self._thorough = True
+        checked = yield from self._row(last)
+        self._thorough = False
+        if self._missed:
+            for point in others:
+                self._known.pop(point, None)
+            rows = (yield from super()._rows(others[::-1]))[::-1]
+        return [*rows, checked]
 
     def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
         """Their errors are the residuals: an eigenvalue lies within."""
         study = Study(
-            self.objective, theta, 1, 1, tolerance=_TOLERANCE, products=_PRODUCTS, near=self._nearest(point),
-            thorough=self._evaluated % _CHECKED == 0,
+            self.objective, theta, _FOLLOWED, _FOLLOWED, tolerance=_TOLERANCE, products=_PRODUCTS,
+            near=self._nearest(point), thorough=self._thorough,
         )  # fmt: skip
-        self._evaluated += 1
         found = yield from study.run()
+        self._missed = study.missed and found.warm
         self._keep(point, found)
         most, least = found.eigenvalues[0], found.eigenvalues[-1]
         above, below = found.residuals[0] + found.noise, found.residuals[-1] + found.noise

@@ -10,6 +10,7 @@ from lossatlas.geometry.extent import (
     check_shape,
     check_tolerance,
 )
+from lossatlas.geometry.levels import Levels
 from lossatlas.geometry.line import Line
 from lossatlas.geometry.named import NamedDirections
 from lossatlas.geometry.plane import Plane
@@ -28,6 +29,7 @@ __all__ = [
     "TURNS",
     "Direction",
     "Extent",
+    "Levels",
     "Line",
     "NamedDirections",
     "Plane",

@@ -2,6 +2,7 @@
 
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.family import Family
+from lossatlas.sampling.layer import Layer
 from lossatlas.sampling.preview import Preview, paying, preview_of, seen
 from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
@@ -12,6 +13,7 @@ from lossatlas.sampling.tile import Pass, Sample, Tile, nodes_of, parts, read_pa
 __all__ = [
     "Evaluator",
     "Family",
+    "Layer",
     "Map",
     "NodeStore",
     "Pass",

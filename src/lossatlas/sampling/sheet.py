@@ -142,8 +142,12 @@ def draw(
     evaluate: Callable[[list[Point]], Generator[None, None, int]],
     value: Callable[[Sequence[Point]], np.ndarray],
     field: str,
+    inexact: Callable[[Sequence[Point]], float] = lambda points: 0.0,
 ) -> Generator[None, None, Map]:
-    """A map, as a job: steps are refined until the tolerance is met, or until evaluating each pixel takes fewer nodes."""
+    """A map, as a job: steps are refined until the tolerance is met, or until evaluating each pixel takes fewer nodes.
+
+    inexact: what the values at nodes may be off by themselves, which the map's error is more by.
+    """
     a, b = np.linspace(*extent[:2], shape[1]), np.linspace(*extent[2:], shape[0])
     evaluated, step, drawn = 0, Step.first(extent), None
     while tolerance > 0 and step.count < len(a) * len(b):
@@ -154,12 +158,13 @@ def draw(
         if drawn.error.within(allowed) or _has_holes(drawn):
             error = math.inf if drawn.error.value is None else drawn.error.value
             noise = drawn.error.noise and error > allowed
+            error += inexact(step.points)
             return Map(extent, field, drawn.at(a, b), error, tolerance, evaluated, step.count, noise)
         step = step.next()
     pixels = grid_points(a, b)
     evaluated += yield from evaluate(pixels)
     values = value(pixels).reshape(len(b), len(a))
-    return Map(extent, field, values, 0.0, tolerance, evaluated, len(pixels), False)
+    return Map(extent, field, values, inexact(pixels), tolerance, evaluated, len(pixels), False)
 
 
 def _has_holes(drawn: Drawn) -> bool:

@@ -41,6 +41,7 @@ class Pass:
     centres: np.ndarray | None  # (n − 1, n − 1) float64
     rounding: float  # ε of the dtype that they were evaluated in
     sample: Sample | None = None  # what a preview rests on; None: every value rests on all data
+    inexact: float = 0.0  # what each value may be off by itself, at most
 
     @functools.cached_property
     def error(self) -> StatedError:
@@ -63,8 +64,8 @@ class Pass:
 
     @property
     def _sampling(self) -> float:
-        """What its values may be off by, since they rest on a sample."""
-        return 2.0 * (self.sample.level + self.sample.shape) if self.sample else 0.0
+        """What its values may be off by themselves, or since they rest on a sample."""
+        return self.inexact + (2.0 * (self.sample.level + self.sample.shape) if self.sample else 0.0)
 
     def _judge(self, values: np.ndarray, centres: np.ndarray | None, floor: float) -> StatedError:
         if centres is not None:
@@ -140,10 +141,11 @@ def read_pass(
     *,
     line: bool = False,
     sample_of: Callable[[list[Point]], Sample | None] = lambda points: None,
+    inexact_of: Callable[[list[Point]], float] = lambda points: 0.0,
 ) -> Pass | None:
     """The largest pass of a tile whose nodes are all known, or None; `rounding` is the dtype's epsilon over two.
 
-    sample_of: what the values at these nodes rest on, where that is not all data.
+    sample_of: what the values at these nodes rest on, where that is not all data; inexact_of: what they may be off by.
     """
     points: list[Point] = []
     nodes = 0
@@ -160,14 +162,16 @@ def read_pass(
         middle = grid_points(*address.centres(nodes))
         if store.knows(middle):
             centres = store.get(middle)[:, field].reshape(nodes - 1, nodes - 1)
-    return Pass(address, values, centres, rounding, sample_of(points))
+    return Pass(address, values, centres, rounding, sample_of(points), inexact_of(points))
 
 
-def parts(store: NodeStore, address: TileAddress, *, line: bool = False) -> list[tuple[int, list[Point]]]:
-    """What is missing of a tile: pieces of nodes, each with the `Pass.rank` that it completes, in order."""
+def parts(
+    store: NodeStore, address: TileAddress, *, line: bool = False, most: int = CELLS + 1
+) -> list[tuple[int, list[Point]]]:
+    """What is missing of a tile, to so many nodes per side: pieces of nodes, each with the `Pass.rank` that it completes."""
     pieces = []
     planned: set[Point] = set()
-    for index, nodes in enumerate(PASSES):
+    for index, nodes in enumerate(count for count in PASSES if count <= most):
         steps = [(2 * index, nodes_of(address, nodes, line=line))]
         if not line and index and PASSES[index - 1] >= _HALVED:
             steps.insert(0, (2 * index - 1, grid_points(*address.centres(PASSES[index - 1]))))

@@ -21,6 +21,10 @@ SILENCE = 15.0
 _COARSE = 2
 
 
+#: A tile, and the first of the fields that are evaluated together on it.
+Place = tuple[TileAddress, str]
+
+
 @dataclass(eq=False)
 class _Task:
     """A wanted tile: the pieces of nodes it still lacks, and its place among the others."""
@@ -45,12 +49,12 @@ class Agenda:
     landscape: Landscape
     previews: tuple[Preview, ...] | None = None  # None until they are known
     wants: dict[str, tuple[Want, float]] = field(default_factory=dict)
-    _tasks: dict[TileAddress, _Task] = field(default_factory=dict)
-    _wanted: frozenset[TileAddress] = frozenset()
-    _failed: set[TileAddress] = field(default_factory=set)
-    # What was known of wanted tiles when they were last looked at: never more than is known now.
-    _passes: dict[TileAddress, Pass] = field(default_factory=dict)
-    _tolerances: dict[TileAddress, list[Want]] = field(default_factory=dict)
+    _tasks: dict[Place, _Task] = field(default_factory=dict)
+    _wanted: frozenset[Place] = frozenset()
+    _failed: set[Place] = field(default_factory=set)
+    # What was known of wanted tiles when they were last looked at, by field: never more than is known now.
+    _passes: dict[tuple[TileAddress, str], Pass] = field(default_factory=dict)
+    _tolerances: dict[Place, list[Want]] = field(default_factory=dict)
 
     def want(self, want: Want) -> None:
         """Let the newest list of a page replace the one before."""
@@ -72,10 +76,10 @@ class Agenda:
         for client in [c for c, (_, heard) in self.wants.items() if now - heard > SILENCE]:
             self.drop(client)
 
-    def fail(self, address: TileAddress) -> None:
+    def fail(self, place: Place) -> None:
         """Leave a tile out that cannot be evaluated."""
-        self._failed.add(address)
-        self._tasks.pop(address, None)
+        self._failed.add(place)
+        self._tasks.pop(place, None)
 
     def move(self, landscape: Landscape) -> None:
         """Go over to another landscape; what the pages wanted of the old one is not evaluated there."""
@@ -85,13 +89,13 @@ class Agenda:
         self._passes.clear()
         self._wanted = frozenset()
 
-    def next(self) -> tuple[TileAddress, list[Point]] | None:
+    def next(self) -> tuple[Place, list[Point]] | None:
         """The most urgent piece of nodes and the tile it refines; it stays on the agenda until it is `done`."""
         self.drop_silent()
         if not self._tasks:
             return None
-        address, task = min(self._tasks.items(), key=lambda item: item[1].urgency)
-        return address, task.pieces[0][1]
+        place, task = min(self._tasks.items(), key=lambda item: item[1].urgency)
+        return place, task.pieces[0][1]
 
     def next_preview(self) -> tuple[TileAddress, Preview] | None:
         """What comes before that: of all in view that nothing is known of a first pass on few samples, then on more."""
@@ -99,34 +103,38 @@ class Agenda:
             return None
         blank = [
             address
-            for address, task in sorted(self._tasks.items(), key=lambda item: item[1].order)
-            if task.in_view and task.pieces[0][0] == 0 and self.landscape.known(address) is None
+            for (address, layer), task in sorted(self._tasks.items(), key=lambda item: item[1].order)
+            if layer == self._usual
+            and task.in_view
+            and task.pieces[0][0] == 0
+            and self.landscape.known(address) is None
         ]
         pairs = ((address, preview) for preview in self.previews for address in blank)
         return next(
             ((address, preview) for address, preview in pairs if preview.known(address, 0) is None), None
         )
 
-    def done(self, address: TileAddress) -> None:
+    def done(self, place: Place) -> None:
         """Nodes of a tile have been evaluated: take what is known now off the agenda.
 
-        By what is known and not by place, since the list may have been made anew while they were evaluated.
+        By what is known and not by number, since the list may have been made anew while they were evaluated.
         """
-        task = self._tasks.get(address)
+        task, (address, layer) = self._tasks.get(place), place
         if task is not None:
-            while task.pieces and self.landscape.knows(task.pieces[0][1]):
+            while task.pieces and self.landscape.knows(task.pieces[0][1], layer):
                 task.pieces.pop(0)
-            self._passes.pop(address, None)
-            if not task.pieces or self._is_good_enough(address):
-                del self._tasks[address]
+            for name in self.landscape.fields:
+                self._passes.pop((address, name), None)
+            if not task.pieces or self._is_good_enough(place):
+                del self._tasks[place]
 
-    def works_on(self, address: TileAddress) -> bool:
+    def works_on(self, place: Place) -> bool:
         """Whether there are nodes of a tile to be evaluated."""
-        return address in self._tasks
+        return place in self._tasks
 
-    def wanted(self, address: TileAddress) -> bool:
+    def wanted(self, place: Place) -> bool:
         """Whether any page still wants a tile."""
-        return address in self._wanted
+        return place in self._wanted
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -147,13 +155,15 @@ class Agenda:
         """How many nodes are left to evaluate: all of an exact tile, of another one those of its next piece."""
         return sum(
             len(points)
-            for address, task in self._tasks.items()
-            for _, points in (task.pieces[:1] if self._tolerances.get(address) else task.pieces)
+            for place, task in self._tasks.items()
+            for _, points in (task.pieces[:1] if self._tolerances.get(place) else task.pieces)
         )
 
     def in_view(self) -> list[TileAddress]:
         """The tiles that some page shows, wanted or complete, best first."""
-        tiles = self._merged()
+        tiles: dict[TileAddress, bool] = {}
+        for (address, _), in_view in self._merged().items():
+            tiles[address] = tiles.get(address, False) or in_view
         for want, _ in self.wants.values():
             tiles.update((address, True) for address in want.shown if want.view.shows(address))
         return [address for address, in_view in tiles.items() if in_view]
@@ -163,63 +173,79 @@ class Agenda:
         home = self.landscape.home
         merged = self._merged()
         self._wanted = frozenset(merged)
-        self._passes = {address: found for address, found in self._passes.items() if address in merged}
+        addresses = {address for address, _ in merged}
+        self._passes = {key: found for key, found in self._passes.items() if key[0] in addresses}
         self._tolerances = self._wished()
-        for order, (address, in_view) in enumerate(merged.items()):
-            if address in self._failed or self._is_good_enough(address):
+        for order, (place, in_view) in enumerate(merged.items()):
+            if place in self._failed or self._is_good_enough(place):
                 continue
-            known = old.get(address)
-            pieces = known.pieces if known is not None else self.landscape.missing(address)
+            known = old.get(place)
+            pieces = known.pieces if known is not None else self.landscape.missing(*place)
             if pieces:
-                self._tasks[address] = _Task(pieces, in_view, _overlaps(address, home), order)
+                self._tasks[place] = _Task(pieces, in_view, _overlaps(place[0], home), order)
 
-    def _wished(self) -> dict[TileAddress, list[Want]]:
+    def _wished(self) -> dict[Place, list[Want]]:
         """The wants of each tile that need not be exact: those that somebody wants exactly are left out."""
-        wished: dict[TileAddress, list[Want]] = {}
-        exact: set[TileAddress] = set()
+        wished: dict[Place, list[Want]] = {}
+        exact: set[Place] = set()
         for want, _ in self.wants.values():
+            places = [(address, self.layer_of(want)) for address in want.tiles]
             if want.tolerance is None:
-                exact.update(want.tiles)
+                exact.update(places)
             else:
-                for address in want.tiles:
-                    wished.setdefault(address, []).append(want)
-        return {address: wants for address, wants in wished.items() if address not in exact}
+                for place in places:
+                    wished.setdefault(place, []).append(want)
+        return {place: wants for place, wants in wished.items() if place not in exact}
 
-    def _is_good_enough(self, address: TileAddress) -> bool:
+    def _is_good_enough(self, place: Place) -> bool:
         """Whether what is known of a tile is within the tolerance of everybody who wants it."""
-        wants = self._tolerances.get(address)
+        wants = self._tolerances.get(place)
         if not wants:
             return False
-        found = self._known(address, wants[0].fields[:1])
-        return found is not None and all(self._meets(found, want) for want in wants)
+        return all(
+            (found := self._known(place[0], self._field(want))) is not None and self._meets(found, want)
+            for want in wants
+        )
 
-    def _known(self, address: TileAddress, fields: tuple[str, ...]) -> Pass | None:
-        if address not in self._passes:
-            found = self.landscape.known(address, *fields)
+    def _known(self, address: TileAddress, name: str) -> Pass | None:
+        if (address, name) not in self._passes:
+            found = self.landscape.known(address, name)
             if found is None:
                 return None
-            self._passes[address] = found
-        return self._passes[address]
+            self._passes[address, name] = found
+        return self._passes[address, name]
 
     def _meets(self, found: Pass, want: Want) -> bool:
         assert want.tolerance is not None
         tolerance = want.tolerance
         if tolerance.error is None:
             # The page has seen nothing yet, so the range is that of what is known here.
-            known = [self._known(address, want.fields[:1]) for address in want.tiles]
+            known = [self._known(address, self._field(want)) for address in want.tiles]
             tolerance = _estimated(tolerance, [item for item in known if item is not None])
         assert tolerance.error is not None
         return tolerance.met(found, tolerance.error)
 
-    def _merged(self) -> dict[TileAddress, bool]:
+    @property
+    def _usual(self) -> str:
+        """The layer of the objective's own fields."""
+        return self.landscape.fields[0]
+
+    def _field(self, want: Want) -> str:
+        return want.fields[0] if want.fields else self._usual
+
+    def layer_of(self, want: Want) -> str:
+        """The first of the fields that are evaluated together with the one that a page draws."""
+        return self.landscape.layer_of(self._field(want))
+
+    def _merged(self) -> dict[Place, bool]:
         """The lists of all pages merged, best first, with whether the tile is in anybody's view."""
         wants = [want for want, _ in self.wants.values()]
-        merged: dict[TileAddress, bool] = {}
-        for place in range(max((len(want.tiles) for want in wants), default=0)):
+        merged: dict[Place, bool] = {}
+        for number in range(max((len(want.tiles) for want in wants), default=0)):
             for want in wants:
-                if place < len(want.tiles):
-                    address = want.tiles[place]
-                    merged[address] = merged.get(address, False) or want.view.shows(address)
+                if number < len(want.tiles):
+                    place = want.tiles[number], self.layer_of(want)
+                    merged[place] = merged.get(place, False) or want.view.shows(place[0])
         return merged
 
 

@@ -158,9 +158,10 @@ class Session:
                     self._agenda.note(request)
                 else:
                     self._agenda.want(request)
+                    layer = self._agenda.layer_of(request)
                     for address in request.tiles:
                         # Nothing to evaluate, and still asked for: known since it was last sent.
-                        self._announce(address, again=not self._agenda.works_on(address))
+                        self._announce(address, again=not self._agenda.works_on((address, layer)))
                     self._work(jobs.TILES, self._tiles)
             case Probe():
                 self._probe(request)
@@ -291,28 +292,28 @@ class Session:
                     self._wake()
                     return
                 ahead = self._agenda.next_preview()
-            address, points = piece
-            work: Generator[None, None, object] = landscape.work(points)
+            (address, layer), points = piece
+            work: Generator[None, None, object] = landscape.work(points, layer)
             if ahead is not None:
                 address, preview = ahead
-                work = preview.first_pass(address)
+                layer, work = landscape.fields[0], preview.first_pass(address)
             whole = False
             try:
                 for _ in work:
-                    if self.epoch != epoch or not self._agenda.wanted(address):
+                    if self.epoch != epoch or not self._agenda.wanted((address, layer)):
                         break  # begun for a view that has moved on
                     yield
                 else:
                     whole = True
             except Exception as error:  # the other tiles are wanted all the same
                 with self._lock:
-                    self._agenda.fail(address)
+                    self._agenda.fail((address, layer))
                     self._tell(protocol.error(_code(error), str(error), tile=address))
             finally:
                 work.close()
             with self._lock:
                 if self.epoch == epoch and whole:
-                    self._agenda.done(address)
+                    self._agenda.done((address, layer))
                     self._announce(address)
             self._wake()
             yield
