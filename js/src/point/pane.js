@@ -1,0 +1,240 @@
+// The pane beside the map: what is known of a point, from its loss to the spectrum of the whole space.
+
+import {coordinate, h, say} from "../ui/dom.js";
+import {Plot} from "./plot.js";
+import {kinks, number, progress, sentence, within} from "./words.js";
+
+/** @typedef {import("./wire.js").Finding} Finding */
+/**
+ * @typedef {{
+ *   at: [number, number], req: number, colour: string, finding: Finding | null, running: boolean, error: string,
+ *   hash: string, span: number, pixel: number, turned: string
+ * }} Measured  one point: hash: of the plane that it lies in; span: of the view it was clicked in; pixel: of that, in the
+ *   plane; turned: what became of turning to one of its eigenvectors
+ */
+/** @typedef {{close(): void, stop(): void, select(point: Measured): void, remove(point: Measured): void, turn(index: number): void}} Hands */
+
+/** @param {string} label @param {string} title @param {Node | string} value */
+const row = (label, title, value) => h("div", {class: "la-row", title}, h("span", {}, label), value);
+
+/** Where a point lies. @param {Measured} point @param {boolean} onLine */
+export const placeOf = ({at, pixel}, onLine) => {
+  const [a, b] = at.map((value) => coordinate(value, pixel));
+  return onLine ? `a ${a}` : `a ${a}, b ${b}`;
+};
+
+export class Pane {
+  #title = h("b");
+  #chips = h("div", {class: "la-chips", role: "group", "aria-label": "points measured"});
+  #loss = h("b");
+  #slope = h("b");
+  #curves = h("b");
+  #over = h("b");
+  #overName = h("span", {}, "over the view");
+  #kinks = h("p", {class: "la-kinks"});
+  #sentence = h("p", {class: "la-sentence"});
+  #away = h("p", {class: "la-quiet"});
+  #progress = h("span", {class: "la-progress"});
+  #stop = h("button", {type: "button", class: "la-plain"}, "stop");
+  #plot = new Plot();
+  #figure = h("div", {class: "la-figure"}, this.#plot.element);
+  #limit = h("p", {class: "la-quiet"});
+  #list = h("div", {class: "la-values"});
+  #trace = h("b");
+  #traceRow = row("trace", "The sum of all eigenvalues, with one standard error", this.#trace);
+  #error = h("p", {class: "la-kinks", role: "alert"});
+  #width = 0;
+  /** @type {(() => void) | null} */
+  #again = null;
+
+  /** @param {Hands} hands @param {AbortSignal} signal */
+  constructor(hands, signal) {
+    this.hands = hands;
+    const close = h(
+      "button",
+      {type: "button", class: "la-plain la-close", "aria-label": "close", title: "Close (Escape): stops measuring"},
+      "×",
+    );
+    close.addEventListener("click", () => hands.close(), {signal});
+    this.#stop.title = "Stop measuring: what is known stays";
+    this.#stop.addEventListener("click", () => hands.stop(), {signal});
+    const over = h(
+      "div",
+      {class: "la-row", title: "The same by second differences of the map's own values: what is drawn, kinks included"},
+      this.#overName,
+      this.#over,
+    );
+    this.element = h(
+      "section",
+      {class: "la-point", "aria-label": "Curvature at a point"},
+      h(
+        "div",
+        {class: "la-point-in"},
+        this.#chips,
+        h(
+          "div",
+          {class: "la-box"},
+          h("header", {}, this.#title, close),
+          row("loss", "The exact loss at the point, over all data", this.#loss),
+          row(
+            "‖gradient‖",
+            "The length of the gradient in the whole space, and how much of it lies in this slice",
+            this.#slope,
+          ),
+          row(
+            "curvature at the point",
+            "Principal curvatures of the slice by autograd, per unit of length in parameter space",
+            this.#curves,
+          ),
+          over,
+          this.#kinks,
+          this.#sentence,
+          this.#away,
+        ),
+        h(
+          "div",
+          {class: "la-box"},
+          h("header", {}, h("b", {}, "Hessian spectrum"), this.#progress, this.#stop),
+          this.#figure,
+          this.#limit,
+          this.#list,
+          this.#traceRow,
+          this.#error,
+        ),
+      ),
+    );
+    const resized = new ResizeObserver(() => {
+      const width = this.#figure.clientWidth;
+      if (width === this.#width) return;
+      this.#width = width;
+      this.#again?.();
+    });
+    resized.observe(this.#figure);
+    signal.addEventListener("abort", () => resized.disconnect());
+  }
+
+  /**
+   * @param {readonly Measured[]} points @param {Measured} one which of them is looked at
+   * @param {{onLine: boolean, hash: string | null, state: string, live: boolean}} page hash: of what the map shows; live: a kernel answers
+   */
+  draw(points, one, page) {
+    this.#again = () => this.draw(points, one, page);
+    const {finding} = one;
+    const jet = finding?.jet ?? null;
+    this.element.dataset.running = String(one.running);
+    say(this.#title, `At ${placeOf(one, page.onLine)}`);
+    this.#drawChips(points, one, page.onLine);
+    say(this.#loss, jet ? number(jet.loss, 4) : "…");
+    const share = jet?.gradient_norm ? (jet.gradient_in_slice ?? Number.NaN) / jet.gradient_norm : Number.NaN;
+    say(
+      this.#slope,
+      jet ? `${number(jet.gradient_norm)}${Number.isFinite(share) ? ` · ${percent(share)} in the slice` : ""}` : "…",
+    );
+    say(this.#curves, jet ? jet.curvatures.map((value) => number(value)).join(", ") : "…");
+    const scale = jet?.curvatures_at_scale;
+    say(this.#overName, jet ? `over ± ${number(jet.step, 2)}` : "over the view");
+    say(this.#over, scale ? scale.map((value) => number(value)).join(", ") : "…");
+    this.#tell(this.#kinks, finding ? kinks(finding) : "");
+    const {slice, whole, verdict} = finding ? sentence(finding) : {slice: "", whole: "", verdict: ""};
+    this.#sentence.hidden = !slice;
+    const said = `${slice}${whole} ${verdict}`;
+    if (this.#sentence.textContent !== said) this.#sentence.replaceChildren(slice, whole, " ", h("b", {}, verdict));
+    const elsewhere = one.hash !== page.hash;
+    this.#tell(this.#away, one.turned || (elsewhere ? "Measured in another plane than the one on the map." : ""));
+    say(this.#progress, progress(finding, one.running, page.state));
+    this.#progress.title = finding?.spectrum?.form ?? "";
+    this.#stop.hidden = !one.running;
+    this.#drawSpectrum(points, one, page);
+    this.#tell(this.#error, one.error);
+  }
+
+  /** @param {HTMLElement} element @param {string} text */
+  #tell(element, text) {
+    element.hidden = !text;
+    say(element, text);
+  }
+
+  /** @param {readonly Measured[]} points @param {Measured} one @param {boolean} onLine */
+  #drawChips(points, one, onLine) {
+    this.#chips.hidden = points.length < 2;
+    const chips = points.map((point) => {
+      const dot = h("i", {style: `background:${point.colour}`});
+      const text = placeOf(point, onLine).replace(/[ab] /g, "");
+      const chip = h("button", {type: "button", "aria-pressed": String(point === one)}, dot, text);
+      chip.addEventListener("click", () => this.hands.select(point));
+      const remove = h("button", {type: "button", class: "la-plain", "aria-label": `forget ${text}`}, "×");
+      remove.addEventListener("click", () => this.hands.remove(point));
+      return h("span", {class: "la-chip"}, chip, remove);
+    });
+    const key = points.map((point) => `${point.req}${point === one}`).join();
+    if (this.#chips.dataset.key === key) return;
+    this.#chips.dataset.key = key;
+    this.#chips.replaceChildren(...chips);
+  }
+
+  /** @param {readonly Measured[]} points @param {Measured} one @param {{onLine: boolean, live: boolean}} page */
+  #drawSpectrum(points, one, {onLine, live}) {
+    const {finding} = one;
+    const spectrum = finding?.spectrum ?? null;
+    const others = points
+      .filter((point) => point !== one && point.finding?.density)
+      .map(({finding: other, colour}) => ({finding: /** @type {Finding} */ (other), colour}));
+    if (finding && this.#width > 0) this.#plot.draw(others, {finding, colour: one.colour}, this.#width, one.running);
+    this.#figure.dataset.empty = String(!finding?.density);
+    const stability = finding?.stability ?? null;
+    this.#tell(this.#limit, stability ? stable(finding) : "");
+    this.#limit.title = stability?.reason ?? "";
+    this.#traceRow.hidden = !spectrum;
+    if (spectrum) say(this.#trace, within(spectrum.trace, spectrum.trace_error));
+    this.#drawValues(spectrum, onLine || !live);
+  }
+
+  /** One row for each eigenvalue; rows stay, so that a press on a button is not lost to the next message. @param {import("./wire.js").Spectrum | null} spectrum @param {boolean} still */
+  #drawValues(spectrum, still) {
+    const count = spectrum?.eigenvalues.length ?? 0;
+    while (this.#list.childElementCount > count) this.#list.lastElementChild?.remove();
+    while (this.#list.childElementCount < count) {
+      const index = this.#list.childElementCount;
+      const button = h("button", {type: "button", class: "la-plain"}, "turn u");
+      button.title = "Make this eigenvector a direction of the plane: u turns to it, through this point";
+      button.addEventListener("click", () => this.hands.turn(index));
+      this.#list.append(h("div", {class: "la-row"}, h("i"), h("span"), h("b"), button));
+    }
+    if (!spectrum) return;
+    [...this.#list.children].forEach((line, i) => {
+      const [mark, name, value, button] = /** @type {HTMLElement[]} */ ([...line.children]);
+      const sure = spectrum.converged[i];
+      mark.dataset.sure = String(sure);
+      mark.title = sure ? "converged: within its error of an eigenvalue" : "not converged yet";
+      say(name, nameOf(i, spectrum));
+      say(value, within(spectrum.eigenvalues[i], spectrum.exact ? 0 : spectrum.residuals[i]));
+      button.setAttribute("aria-label", `turn u to eigenvector ${i + 1}`);
+      button.hidden = still;
+    });
+  }
+}
+
+/** Largest, second … and from the other end. @param {number} i @param {import("./wire.js").Spectrum} spectrum */
+function nameOf(i, {eigenvalues}) {
+  const fromBottom = eigenvalues.length - i;
+  if (i === 0) return "λ largest";
+  if (fromBottom === 1) return "λ smallest";
+  // The five largest and the two smallest are asked for.
+  return fromBottom <= 2 && eigenvalues.length > 3 ? `λ ${fromBottom}nd smallest` : `λ ${i + 1}`;
+}
+
+/** @param {number} share */
+const percent = (share) => `${share < 0.0995 ? number(100 * share, 2) : Math.round(100 * share)} %`;
+
+/** Whether the steps come back, in words. @param {Finding | null} finding */
+function stable(finding) {
+  const stability = finding?.stability;
+  if (!stability) return "";
+  if (typeof stability.limit !== "number") return stability.reason;
+  const largest = finding?.spectrum?.eigenvalues[0];
+  const line = `${stability.label} = ${number(stability.limit)}`;
+  if (typeof largest !== "number") return `Steps are stable up to ${line}.`;
+  return largest > stability.limit
+    ? `λ largest is beyond ${line}: along it, steps of this size overshoot and grow.`
+    : `λ largest is ${percent(largest / stability.limit)} of ${line}: steps of this size are stable here.`;
+}
