@@ -119,30 +119,35 @@ async function build() {
   const esbuild = await import("esbuild");
   const terser = await import("terser");
   mkdirSync(out, {recursive: true});
-  const {outputFiles} = await esbuild.build({
-    // One build for both, so that they agree on the short names of properties.
-    entryPoints: {widget: join(here, "src/index.js"), point: join(here, "src/point/index.js")},
-    outdir: out,
-    write: false,
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    charset: "utf8",
-    legalComments: "none",
-    plugins: [shaders, sheets],
-    mangleProps: new RegExp(`^(${SHORTENED.trim().split(/\s+/).join("|")})$`),
-    logLevel: "warning",
-  });
-  for (const {path, text} of outputFiles) {
+  // The part is built after the widget, with the short names of the widget's properties.
+  let mangleCache = {};
+  for (const [name, entry] of [
+    ["widget.js", "src/index.js"],
+    ["point.js", "src/point/index.js"],
+  ]) {
+    const built = await esbuild.build({
+      entryPoints: [join(here, entry)],
+      write: false,
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "es2022",
+      charset: "utf8",
+      legalComments: "none",
+      plugins: [shaders, sheets],
+      mangleProps: new RegExp(`^(${SHORTENED.trim().split(/\s+/).join("|")})$`),
+      mangleCache,
+      logLevel: "warning",
+    });
+    mangleCache = built.mangleCache ?? {};
     // After esbuild, which inlines across modules: terser's choice of names alone is worth a kilobyte once zipped.
     // Unsafe only for a page that has put other functions in the place of the language's own.
-    const {code} = await terser.minify(text, {
+    const {code} = await terser.minify(built.outputFiles[0].text, {
       module: true,
       ecma: 2020,
       compress: {passes: 2, unsafe: true, pure_getters: true},
     });
-    writeFileSync(path, `${banner()}\n${code}\n`);
+    writeFileSync(join(out, name), `${banner()}\n${code}\n`);
   }
   await esbuild.build({
     entryPoints: {widget: join(here, "src/styles.css")},

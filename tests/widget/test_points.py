@@ -149,6 +149,24 @@ def test_a_cancelled_run_ends_with_what_it_has(
     gate.opened.set()
 
 
+def test_a_request_that_is_made_again_is_answered_again_and_measures_nothing(
+    page: Page, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch, after=8)
+    session = opened(larger())
+    session.handle(ask(page))
+    assert gate.reached.wait(PATIENCE)
+    session.handle(ask(page))  # a page that has heard nothing for a while
+    gate.opened.set()
+    first = done(page)
+    assert not first["cancelled"]
+    count = gate.count
+    session.handle(ask(page))
+    page.wait_for(lambda: len(page.heads("spectrum_done")) == 2, "the end again")
+    assert page.heads("spectrum_done")[1] == first
+    assert gate.count == count
+
+
 def test_a_run_that_is_cancelled_before_its_turn_is_answered_too(page: Page, opened: Opened) -> None:
     session, free = opened(small()), threading.Event()
 

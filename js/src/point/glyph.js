@@ -4,13 +4,13 @@
 /** @typedef {[number, number]} Point */
 /** @typedef {{rising: Point[][], falling: Point[][]}} Glyph  lines in the plane, from the point */
 
-/** The longer axis, as a share of the width of the view; the shorter one is never less than a tenth of it. */
-const SHARE = 0.13;
+/** The longer arm, as a share of the view; the shorter one is never less than a tenth of it. */
+export const SHARE = 0.17;
 const THINNEST = 0.1;
 
 /**
  * @param {readonly (number | null)[]} curvatures descending @param {readonly (readonly (number | null)[])[]} axes
- * @param {number} span width of the view
+ * @param {number} span of the view, its shorter side
  * @returns {Glyph | null} null where it is not known
  */
 export function glyphOf(curvatures, axes, span) {

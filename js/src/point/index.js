@@ -18,6 +18,9 @@ import {progress} from "./words.js";
 /** Points that are compared at most, each in a colour of its own. */
 const COLOURS = ["var(--la-accent)", "#ae3ec9", "#0ca678", "#e8890c", "#e64980"];
 
+/** So many ms without a word, and the kernel is asked again. */
+const PATIENCE = 6000;
+
 /** Numbers of requests go down from here: those of the map itself go up. Shared by all views of a model. */
 let last = 0;
 
@@ -35,8 +38,10 @@ export class Point {
   #points = [];
   /** @type {Measured | null} */
   #one = null;
-  /** What is turned to, and is not shown yet. @type {{req: number, point: Measured, hash: string | null} | null} */
+  /** What is turned to, and is not shown yet. @type {{req: number, point: Measured, name: string} | null} */
   #turning = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patience;
 
   /** @param {HTMLElement} root @param {Session} session @param {MapPane} map @param {AbortSignal} signal */
   constructor(root, session, map, signal) {
@@ -63,12 +68,11 @@ export class Point {
     signal.addEventListener("abort", () => {
       model.off("msg:custom", receive);
       this.#stop();
+      clearTimeout(this.#patience);
     });
     // A double click zooms: its first click asked for nothing.
     area.addEventListener("dblclick", () => this.#one && this.#remove(this.#one), {signal});
     root.addEventListener("keydown", (event) => this.#key(event), {signal, capture: true});
-    for (const name of ["pointerdown", "wheel", "keydown"])
-      this.#pane.element.addEventListener(name, (event) => event.stopPropagation(), {signal});
   }
 
   /** Measure a point of the plane. @param {[number, number]} at */
@@ -84,10 +88,29 @@ export class Point {
     /** @type {[number, number]} */
     const at = [a, onLine ? 0 : b];
     const known = {finding: null, running: true, error: "", turned: ""};
-    this.#one = {at, req, colour, hash: scene.hash, span: viewport.span, pixel: 1 / viewport.scale, ...known};
+    const span = Math.min(viewport.width, onLine ? viewport.width : viewport.height) / viewport.scale;
+    this.#one = {at, req, colour, hash: scene.hash, span, pixel: 1 / viewport.scale, ...known};
     this.#points.push(this.#one);
-    this.#send("spectrum", req, {epoch, at, span: viewport.span});
+    this.#ask(this.#one, epoch);
     this.#show();
+  }
+
+  /** The kernel answers the same request again, if a message was lost on the way. @param {Measured} point @param {number} epoch */
+  #ask(point, epoch) {
+    const {req, at, span} = point;
+    this.#send("spectrum", req, {epoch, at, span});
+    this.#await(point, epoch);
+  }
+
+  /** @param {Measured} point @param {number} epoch */
+  #await(point, epoch) {
+    clearTimeout(this.#patience);
+    const again = () => {
+      if (!point.running) return;
+      if (this.#session.source.state === "live") this.#ask(point, epoch);
+      else this.#await(point, epoch);
+    };
+    this.#patience = setTimeout(again, PATIENCE);
   }
 
   /** After each frame of the map: the glyphs stay where their points are. */
@@ -102,7 +125,7 @@ export class Point {
 
   /** @param {import("../session.js").Change} what */
   changed(what) {
-    if (what === "scene" && this.#turning && this.#session.scene?.hash !== this.#turning.hash) {
+    if (what === "scene" && this.#turning?.name && this.#session.scene?.at?.u_to === this.#turning.name) {
       this.#turning = null;
       // The plane now goes through the point, which is its origin.
       const {viewport, atHome} = this.#map;
@@ -141,7 +164,7 @@ export class Point {
     const {loss} = jet;
     /** @type {[number, number][]} */
     const line = Array.from({length: 41}, (_, i) => {
-      const a = (0.13 * span * (i - 20)) / 20;
+      const a = (0.1 * span * (i - 20)) / 20;
       return [a, loss + slope * a + 0.5 * curvature * a * a];
     });
     return curvature < 0 ? {rising: [], falling: [line]} : {rising: [line], falling: []};
@@ -162,6 +185,7 @@ export class Point {
     const first = !point.finding?.jet && finding.jet;
     // A run that was stopped by hand may still have something on its way.
     Object.assign(point, {finding, running: point.running && !finding.done});
+    if (point.running) this.#await(point, head.epoch);
     this.#update();
     if (first || finding.done) this.#map.invalidate();
     if (finding.done && point === this.#one) say(this.#live, `Spectrum: ${progress(finding, false)}`);
@@ -174,7 +198,8 @@ export class Point {
     if (head.k === "error") {
       point.error = String(head.text);
       this.#turning = null;
-    } else {
+    } else if (this.#turning) {
+      this.#turning.name = head.name;
       point.turned = `u is turned to ${head.name}. The plane goes through this point, at (0, 0).`;
       say(this.#live, point.turned);
     }
@@ -186,7 +211,7 @@ export class Point {
     const point = this.#one;
     if (!point) return;
     const req = --last;
-    this.#turning = {req, point, hash: this.#session.scene?.hash ?? null};
+    this.#turning = {req, point, name: ""};
     this.#send("towards", req, {of: point.req, index});
   }
 

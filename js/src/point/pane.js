@@ -14,8 +14,26 @@ import {kinks, number, progress, sentence, within} from "./words.js";
  */
 /** @typedef {{close(): void, stop(): void, select(point: Measured): void, remove(point: Measured): void, turn(index: number): void}} Hands */
 
+/**
+ * A plain button, or one with a dot before its text. JupyterLab looks from the focused element upwards, and its own selectors
+ * may match before it comes to the root.
+ * @param {string} text @param {string} title @param {() => void} act @param {Record<string, string>} [more]
+ */
+function button(text, title, act, more) {
+  const element = h(
+    "button",
+    {type: "button", class: "la-plain", title, "data-lm-suppress-shortcuts": "true", ...more},
+    text,
+  );
+  element.addEventListener("click", act);
+  return element;
+}
+
 /** @param {string} label @param {string} title @param {Node | string} value */
 const row = (label, title, value) => h("div", {class: "la-row", title}, h("span", {}, label), value);
+
+/** How many of the smallest eigenvalues are asked for. */
+const BOTTOM = 2;
 
 /** Where a point lies. @param {Measured} point @param {boolean} onLine */
 export const placeOf = ({at, pixel}, onLine) => {
@@ -35,13 +53,21 @@ export class Pane {
   #sentence = h("p", {class: "la-sentence"});
   #away = h("p", {class: "la-quiet"});
   #progress = h("span", {class: "la-progress"});
-  #stop = h("button", {type: "button", class: "la-plain"}, "stop");
+  #stop;
   #plot = new Plot();
   #figure = h("div", {class: "la-figure"}, this.#plot.element);
   #limit = h("p", {class: "la-quiet"});
-  #list = h("div", {class: "la-values"});
+  /** @type {HTMLElement[]} */
+  #lines = [];
+  #largest = h("div", {role: "group", "aria-label": "largest eigenvalues"});
+  #smallest = h("div", {role: "group", "aria-label": "smallest eigenvalues"});
   #trace = h("b");
-  #traceRow = row("trace", "The sum of all eigenvalues, with one standard error", this.#trace);
+  #traceRow = h(
+    "div",
+    {class: "la-trace", title: "The sum of all eigenvalues, with one standard error"},
+    h("span", {}, "trace"),
+    this.#trace,
+  );
   #error = h("p", {class: "la-kinks", role: "alert"});
   #width = 0;
   /** @type {(() => void) | null} */
@@ -50,14 +76,11 @@ export class Pane {
   /** @param {Hands} hands @param {AbortSignal} signal */
   constructor(hands, signal) {
     this.hands = hands;
-    const close = h(
-      "button",
-      {type: "button", class: "la-plain la-close", "aria-label": "close", title: "Close (Escape): stops measuring"},
-      "×",
-    );
-    close.addEventListener("click", () => hands.close(), {signal});
-    this.#stop.title = "Stop measuring: what is known stays";
-    this.#stop.addEventListener("click", () => hands.stop(), {signal});
+    const close = button("×", "Close (Escape): stops measuring", hands.close, {
+      class: "la-plain la-close",
+      "aria-label": "close",
+    });
+    this.#stop = button("stop", "Stop measuring: what is known stays", hands.stop);
     const over = h(
       "div",
       {class: "la-row", title: "The same by second differences of the map's own values: what is drawn, kinks included"},
@@ -97,8 +120,7 @@ export class Pane {
           h("header", {}, h("b", {}, "Hessian spectrum"), this.#progress, this.#stop),
           this.#figure,
           this.#limit,
-          this.#list,
-          this.#traceRow,
+          h("div", {class: "la-values"}, this.#largest, this.#smallest),
           this.#error,
         ),
       ),
@@ -132,7 +154,7 @@ export class Pane {
     );
     say(this.#curves, jet ? jet.curvatures.map((value) => number(value)).join(", ") : "…");
     const scale = jet?.curvatures_at_scale;
-    say(this.#overName, jet ? `over ± ${number(jet.step, 2)}` : "over the view");
+    say(this.#overName, jet ? `over ± ${number(jet.step)}` : "over the view");
     say(this.#over, scale ? scale.map((value) => number(value)).join(", ") : "…");
     this.#tell(this.#kinks, finding ? kinks(finding) : "");
     const {slice, whole, verdict} = finding ? sentence(finding) : {slice: "", whole: "", verdict: ""};
@@ -160,10 +182,12 @@ export class Pane {
     const chips = points.map((point) => {
       const dot = h("i", {style: `background:${point.colour}`});
       const text = placeOf(point, onLine).replace(/[ab] /g, "");
-      const chip = h("button", {type: "button", "aria-pressed": String(point === one)}, dot, text);
-      chip.addEventListener("click", () => this.hands.select(point));
-      const remove = h("button", {type: "button", class: "la-plain", "aria-label": `forget ${text}`}, "×");
-      remove.addEventListener("click", () => this.hands.remove(point));
+      const chip = button(text, `Look at ${text}`, () => this.hands.select(point), {
+        class: "",
+        "aria-pressed": String(point === one),
+      });
+      chip.prepend(dot);
+      const remove = button("×", `Forget ${text}`, () => this.hands.remove(point), {"aria-label": `forget ${text}`});
       return h("span", {class: "la-chip"}, chip, remove);
     });
     const key = points.map((point) => `${point.req}${point === one}`).join();
@@ -184,43 +208,41 @@ export class Pane {
     const stability = finding?.stability ?? null;
     this.#tell(this.#limit, stability ? stable(finding) : "");
     this.#limit.title = stability?.reason ?? "";
-    this.#traceRow.hidden = !spectrum;
     if (spectrum) say(this.#trace, within(spectrum.trace, spectrum.trace_error));
     this.#drawValues(spectrum, onLine || !live);
   }
 
-  /** One row for each eigenvalue; rows stay, so that a press on a button is not lost to the next message. @param {import("./wire.js").Spectrum | null} spectrum @param {boolean} still */
+  /** A line for each eigenvalue; lines stay, so that a press on a button is not lost to the next message. @param {import("./wire.js").Spectrum | null} spectrum @param {boolean} still */
   #drawValues(spectrum, still) {
     const count = spectrum?.eigenvalues.length ?? 0;
-    while (this.#list.childElementCount > count) this.#list.lastElementChild?.remove();
-    while (this.#list.childElementCount < count) {
-      const index = this.#list.childElementCount;
-      const button = h("button", {type: "button", class: "la-plain"}, "turn u");
-      button.title = "Make this eigenvector a direction of the plane: u turns to it, through this point";
-      button.addEventListener("click", () => this.hands.turn(index));
-      this.#list.append(h("div", {class: "la-row"}, h("i"), h("span"), h("b"), button));
+    if (count !== this.#lines.length) {
+      this.#lines = Array.from({length: count}, (_, i) => this.#line(i));
+      const top = this.#lines.slice(0, Math.max(count - BOTTOM, Math.min(count, 1)));
+      this.#largest.replaceChildren(...(count ? [h("span", {}, "largest")] : []), ...top);
+      const bottom = this.#lines.slice(top.length);
+      this.#smallest.replaceChildren(...(bottom.length ? [h("span", {}, "smallest")] : []), ...bottom, this.#traceRow);
     }
     if (!spectrum) return;
-    [...this.#list.children].forEach((line, i) => {
-      const [mark, name, value, button] = /** @type {HTMLElement[]} */ ([...line.children]);
+    this.#lines.forEach((line, i) => {
+      const [mark, value, error, turn] = /** @type {HTMLElement[]} */ ([...line.children]);
       const sure = spectrum.converged[i];
       mark.dataset.sure = String(sure);
-      mark.title = sure ? "converged: within its error of an eigenvalue" : "not converged yet";
-      say(name, nameOf(i, spectrum));
-      say(value, within(spectrum.eigenvalues[i], spectrum.exact ? 0 : spectrum.residuals[i]));
-      button.setAttribute("aria-label", `turn u to eigenvector ${i + 1}`);
-      button.hidden = still;
+      mark.title = sure ? "converged: an eigenvalue lies within its error" : "not converged yet";
+      const [known, off = ""] = within(spectrum.eigenvalues[i], spectrum.exact ? 0 : spectrum.residuals[i]).split(
+        " ± ",
+      );
+      say(value, known);
+      say(error, off && `± ${off}`);
+      turn.hidden = still;
     });
   }
-}
 
-/** Largest, second … and from the other end. @param {number} i @param {import("./wire.js").Spectrum} spectrum */
-function nameOf(i, {eigenvalues}) {
-  const fromBottom = eigenvalues.length - i;
-  if (i === 0) return "λ largest";
-  if (fromBottom === 1) return "λ smallest";
-  // The five largest and the two smallest are asked for.
-  return fromBottom <= 2 && eigenvalues.length > 3 ? `λ ${fromBottom}nd smallest` : `λ ${i + 1}`;
+  /** @param {number} i */
+  #line(i) {
+    const title = "Make this eigenvector a direction of the plane: u turns to it, through this point";
+    const turn = button("turn u", title, () => this.hands.turn(i), {"aria-label": `turn u to eigenvector ${i + 1}`});
+    return h("div", {class: "la-value"}, h("i"), h("b"), h("small"), turn);
+  }
 }
 
 /** @param {number} share */
@@ -235,6 +257,6 @@ function stable(finding) {
   const line = `${stability.label} = ${number(stability.limit)}`;
   if (typeof largest !== "number") return `Steps are stable up to ${line}.`;
   return largest > stability.limit
-    ? `λ largest is beyond ${line}: along it, steps of this size overshoot and grow.`
-    : `λ largest is ${percent(largest / stability.limit)} of ${line}: steps of this size are stable here.`;
+    ? `λ largest is beyond ${line}: along it steps overshoot, and grow.`
+    : `λ largest is ${percent(largest / stability.limit)} of ${line}: steps are stable.`;
 }

@@ -9,7 +9,7 @@ import {number, within} from "./words.js";
 /** @typedef {{finding: Finding, colour: string}} Drawn */
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 178;
+const HEIGHT = 160;
 const ROOM = {left: 38, right: 12, top: 18, bottom: 36};
 /** How high the known eigenvalues stand, and their residuals with them. */
 const STEM = 22;
@@ -66,7 +66,7 @@ export class Plot {
     const {finding, colour} = one;
     const shown = [...others.map((other) => other.finding), finding].filter(({density}) => density !== null);
     const [low, high] = decadesOf(finding);
-    const extents = shown.map((each) => extentOf(each, 10 ** low));
+    const extents = (shown.length ? shown : [finding]).map((each) => extentOf(each, 10 ** low));
     const lo = Math.min(...extents.map(([from]) => from));
     const hi = Math.max(...extents.map(([, to]) => to));
     const bulk = finding.density ? bulkOf(finding.density.grid, finding.density.values) : [lo, hi];

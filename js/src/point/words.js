@@ -11,9 +11,10 @@ export const number = (value, digits = 3) =>
 /** A value with what it may be off by: no digits that are not known. @param {number | null} value @param {number | null} error */
 export function within(value, error) {
   if (typeof value !== "number" || typeof error !== "number") return number(value);
-  if (!(error > 1e-12 * Math.abs(value))) return number(value, 4);
-  const digits = Math.floor(Math.log10(Math.abs(value) / error)) + 2;
-  return `${number(value, Math.min(Math.max(digits, 1), 6))} ± ${number(error, 1)}`;
+  if (!(error > 1e-4 * Math.abs(value))) return number(value, 4); // it is rounded to no less
+  const power = (/** @type {number} */ x) => Math.floor(Math.log10(Math.abs(x)));
+  const digits = power(value) - power(error) + 1;
+  return `${number(value, Math.min(Math.max(digits, 1), 5))} ± ${number(error, 1)}`;
 }
 
 /** How far the run is. @param {Finding | null} finding @param {boolean} running @param {string} [state] of the line to the kernel */
@@ -61,7 +62,7 @@ export function sentence(finding) {
     return {
       slice,
       whole,
-      verdict: `A bowl in this slice, not in the whole space: at least ${falling} ${falling === 1 ? "direction bends" : "directions bend"} down.`,
+      verdict: `A bowl here, but at least ${falling} ${falling === 1 ? "direction bends" : "directions bend"} down.`,
     };
   return {slice, whole, verdict: ""};
 }
@@ -69,5 +70,5 @@ export function sentence(finding) {
 /** What the two measures of the slice disagree about, and why; "" where they do not. @param {Finding} finding */
 export function kinks({jet}) {
   if (!jet?.kinked) return "";
-  return `Over ± ${number(jet.step, 2)} the map curves differently than at the point: it counts kinks (of ReLU) and higher orders, autograd does not.`;
+  return `Over ± ${number(jet.step)} it curves otherwise: the map counts kinks (of ReLU) and higher orders.`;
 }

@@ -65,7 +65,14 @@ class Points:
         self._found: OrderedDict[_Key, _Found] = OrderedDict()
 
     def begin(self, request: Point, landscape: Landscape) -> None:
-        """Measure a point, and stop what this page had measured so far."""
+        """Measure a point, and stop what this page had measured so far; asked again, tell again what is known."""
+        with self._lock:
+            known = self._found.get((request.client, request.req))
+            running = self._running.get(request.client)
+        if running is not None and running[0] == request.req:
+            return
+        if known is not None:
+            return self._tell(request, landscape, known, done=True)
         self.cancel(request.client)
         work = self._measure(request, landscape)
         next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
