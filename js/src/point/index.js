@@ -18,6 +18,11 @@ import {progress} from "./words.js";
 /** Points that are compared at most, each in a colour of its own. */
 const COLOURS = ["var(--la-accent)", "#ae3ec9", "#0ca678", "#e8890c", "#e64980"];
 
+/** A click may be the first of two for so many ms: until then nothing moves on the page. */
+const DOUBLE = 300;
+/** Pixels between the two clicks of one double click, at most. */
+const NEAR = 8;
+
 /** So many ms without a word, and the kernel is asked again. */
 const PATIENCE = 6000;
 
@@ -40,6 +45,10 @@ export class Point {
   #one = null;
   /** What is turned to, and is not shown yet. @type {{req: number, point: Measured, name: string} | null} */
   #turning = null;
+  /** The last click. @type {{at: [number, number], when: number}} */
+  #pressed = {at: [0, 0], when: Number.NEGATIVE_INFINITY};
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #opening;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #patience;
 
@@ -69,9 +78,12 @@ export class Point {
       model.off("msg:custom", receive);
       this.#stop();
       clearTimeout(this.#patience);
+      clearTimeout(this.#opening);
     });
-    // A double click zooms: its first click asked for nothing.
-    area.addEventListener("dblclick", () => this.#one && this.#remove(this.#one), {signal});
+    const twice = () => {
+      if (this.#one && performance.now() - this.#pressed.when < 4 * DOUBLE) this.#remove(this.#one);
+    };
+    area.addEventListener("dblclick", twice, {signal});
     root.addEventListener("keydown", (event) => this.#key(event), {signal, capture: true});
   }
 
@@ -80,6 +92,10 @@ export class Point {
     const {scene, epoch} = this.#session;
     const {viewport, onLine} = this.#map;
     if (!scene || !viewport || this.#map.subject?.hash !== scene.hash) return; // on its way to another plane
+    const now = performance.now();
+    const [dx, dy] = [a - this.#pressed.at[0], b - this.#pressed.at[1]];
+    if (now - this.#pressed.when < 2 * DOUBLE && Math.hypot(dx, dy) * viewport.scale < NEAR) return;
+    this.#pressed = {at: [a, b], when: now};
     this.#stop();
     const req = --last;
     const free = COLOURS.find((colour) => this.#points.every((point) => point.colour !== colour));
@@ -92,7 +108,9 @@ export class Point {
     this.#one = {at, req, colour, hash: scene.hash, span, pixel: 1 / viewport.scale, ...known};
     this.#points.push(this.#one);
     this.#ask(this.#one, epoch);
-    this.#show();
+    clearTimeout(this.#opening);
+    if (this.#pane.element.hidden) this.#opening = setTimeout(() => this.#show(), DOUBLE);
+    else this.#show();
   }
 
   /** The kernel answers the same request again, if a message was lost on the way. @param {Measured} point @param {number} epoch */

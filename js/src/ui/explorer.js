@@ -321,7 +321,8 @@ export class ExplorerView {
     const part = await this.#session.part();
     if (!part) return this.#showHint("A kernel is needed to measure a point");
     this.#point ??= part.open(this.element, this.#session, this.#pane, this.#signal);
-    if (at) this.#point?.press(at);
+    // Since then it was zoomed: it was a double click.
+    if (at && viewport === this.#pane.viewport) this.#point?.press(at);
   }
 
   /** @param {string} text @param {number} [ms] */

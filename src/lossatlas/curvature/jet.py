@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.principal import principal
+from lossatlas.curvature.products import Products
 
 Point = tuple[float, float]
 
@@ -46,17 +47,17 @@ class Jet:
     @property
     def curvatures(self) -> np.ndarray:
         """The principal curvatures of the slice at the point, (d,) descending: between the extremes of the whole space."""
-        return _principal(self.hessian, self.gram)[0]
+        return principal(self.hessian, self.gram)[0]
 
     @property
     def axes(self) -> np.ndarray:
         """The principal directions, (d, d): columns of (a, b), one unit of length in parameter space each."""
-        return _principal(self.hessian, self.gram)[1]
+        return principal(self.hessian, self.gram)[1]
 
     @property
     def curvatures_at_scale(self) -> np.ndarray | None:
         """The principal curvatures by second differences, (d,) descending: what the map shows over `step`."""
-        return None if self.differences is None else _principal(self.differences, self.gram)[0]
+        return None if self.differences is None else principal(self.differences, self.gram)[0]
 
     @property
     def kinked(self) -> bool:
@@ -69,7 +70,7 @@ class Jet:
 
 
 def jet_at(
-    hessian: Hessian, directions: Sequence[Tensor], at: Point, step: float, evaluate: Evaluate
+    hessian: Products, directions: Sequence[Tensor], at: Point, step: float, evaluate: Evaluate
 ) -> Generator[None, None, Jet]:
     """The jet at hessian.theta, which lies at `at`, without its differences, as a job: a gradient and d products.
 
@@ -109,15 +110,6 @@ def with_differences(jet: Jet, evaluate: Evaluate) -> Generator[None, None, Jet]
     vv = (f[0, 1] - 2 * f[1, 1] + f[2, 1]) / h**2
     uv = (f[2, 2] - f[2, 0] - f[0, 2] + f[0, 0]) / (4 * h**2)
     return replace(jet, differences=np.array([[uu, uv], [uv, vv]]))
-
-
-def _principal(hessian: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The solutions of H x = κ G x, κ descending, with xᵀ G x = 1: the Rayleigh quotients' extremes in the slice."""
-    if not np.isfinite(hessian).all():
-        return np.full(len(hessian), np.nan), np.full(hessian.shape, np.nan)
-    whiten = np.linalg.inv(np.linalg.cholesky(gram))
-    values, vectors = np.linalg.eigh(whiten @ hessian @ whiten.T)
-    return values[::-1].copy(), (whiten.T @ vectors)[:, ::-1].copy()
 
 
 def _length_in(slope: np.ndarray, gram: np.ndarray) -> float:

@@ -72,7 +72,8 @@ class Points:
         if running is not None and running[0] == request.req:
             return
         if known is not None:
-            return self._tell(request, landscape, known, done=True)
+            self._tell(request, landscape, known, done=True)
+            return
         self.cancel(request.client)
         work = self._measure(request, landscape)
         next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
