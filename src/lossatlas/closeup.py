@@ -18,18 +18,19 @@ _STEP = 1 / 16
 class Closeup:
     """A point (a, b) of a landscape, b = 0 on a line: loss and gradient, curvature of the slice, then the whole spectrum.
 
-    span: the width in a of what is looked at, a 16th of which is the step of the second differences; top, bottom: how
-    many of the extreme eigenvalues. Raises ValueError for a point beyond the dtype and where there is no Hessian.
+    span: the width in a of what is looked at, a 16th of which is the step of the second differences; near: the spectrum of
+    a point nearby, to start from; top, bottom: how many of the extreme eigenvalues. Raises ValueError for a point beyond the dtype and where there is no Hessian.
     """
 
     def __init__(
-        self, landscape: Landscape, at: tuple[float, float], span: float, top: int = 5, bottom: int = 2
-    ) -> None:
+        self, landscape: Landscape, at: tuple[float, float], span: float, top: int = 5, bottom: int = 2, *,
+        near: Spectrum | None = None,
+    ) -> None:  # fmt: skip
         self.landscape, self.at, self.step = landscape, at, span * _STEP
         self.theta: Tensor = (
             landscape.slice.at(*at) if isinstance(landscape.slice, Plane) else landscape.slice.at(at[0])
         )
-        self.study = Study(landscape.objective, self.theta, top, bottom)
+        self.study = Study(landscape.objective, self.theta, top, bottom, near=near)
         self.jet: Jet | None = None
 
     def run(self) -> Generator[None, None, Spectrum]:

@@ -167,6 +167,17 @@ def test_a_request_that_is_made_again_is_answered_again_and_measures_nothing(
     assert gate.count == count
 
 
+def test_a_point_beside_a_known_one_is_started_from_it(page: Page, opened: Opened) -> None:
+    session = opened(larger())
+    for req, at in ((-1, (0.25, -0.5)), (-2, (0.26, -0.5)), (-3, (0.9, 0.9))):
+        session.handle(ask(page, at, req=req))
+        done(page, req)
+    ends = {head["req"]: head["spectrum"] for head in page.heads("spectrum_done")}
+    assert [ends[req]["warm"] for req in (-1, -2, -3)] == [False, True, False]
+    truth = session.landscape.spectrum(at=(0.26, -0.5)).eigenvalues
+    np.testing.assert_allclose(ends[-2]["eigenvalues"], truth, rtol=2e-3, atol=1e-3 * truth[0])
+
+
 def test_a_run_that_is_cancelled_before_its_turn_is_answered_too(page: Page, opened: Opened) -> None:
     session, free = opened(small()), threading.Event()
 

@@ -62,11 +62,14 @@ export class Pane {
   #largest = h("div", {role: "group", "aria-label": "largest eigenvalues"});
   #smallest = h("div", {role: "group", "aria-label": "smallest eigenvalues"});
   #trace = h("b");
+  #condition = h("b");
   #traceRow = h(
     "div",
     {class: "la-trace", title: "The sum of all eigenvalues, with one standard error"},
     h("span", {}, "trace"),
     this.#trace,
+    h("span", {title: "max |λ| / min |λ|"}, "condition"),
+    this.#condition,
   );
   #error = h("p", {class: "la-kinks", role: "alert"});
   #width = 0;
@@ -164,7 +167,8 @@ export class Pane {
     const elsewhere = one.hash !== page.hash;
     this.#tell(this.#away, one.turned || (elsewhere ? "Measured in another plane than the one on the map." : ""));
     say(this.#progress, progress(finding, one.running, page.state));
-    this.#progress.title = finding?.spectrum?.form ?? "";
+    const {form = "", warm} = finding?.spectrum ?? {};
+    this.#progress.title = warm ? `${form}, begun from a point nearby` : form;
     this.#stop.hidden = !one.running;
     this.#drawSpectrum(points, one, page);
     this.#tell(this.#error, one.error);
@@ -208,7 +212,10 @@ export class Pane {
     const stability = finding?.stability ?? null;
     this.#tell(this.#limit, stability ? stable(finding) : "");
     this.#limit.title = stability?.reason ?? "";
-    if (spectrum) say(this.#trace, within(spectrum.trace, spectrum.trace_error));
+    if (spectrum) {
+      say(this.#trace, within(spectrum.trace, spectrum.trace_error));
+      say(this.#condition, conditionOf(spectrum));
+    }
     this.#drawValues(spectrum, onLine || !live);
   }
 
@@ -244,6 +251,9 @@ export class Pane {
     return h("div", {class: "la-value"}, h("i"), h("b"), h("small"), turn);
   }
 }
+
+/** Of all eigenvalues, or at least so much. @param {import("./wire.js").Spectrum} spectrum */
+const conditionOf = ({condition, exact}) => (condition === null ? "∞" : `${exact ? "" : "≥ "}${number(condition)}`);
 
 /** @param {number} share */
 const percent = (share) => `${share < 0.0995 ? number(100 * share, 2) : Math.round(100 * share)} %`;

@@ -12,7 +12,8 @@ import {floats, VERSION} from "../protocol.js";
  * @typedef {{grid: Float32Array, values: Float32Array, lower: Float32Array, upper: Float32Array}} Density
  * @typedef {{
  *   eigenvalues: (number | null)[], residuals: (number | null)[], converged: boolean[], width: number | null,
- *   trace: number | null, trace_error: number | null, noise: number | null, form: string, exact: boolean
+ *   trace: number | null, trace_error: number | null, noise: number | null, form: string, exact: boolean,
+ *   condition: number | null, warm: boolean
  * }} Spectrum
  * @typedef {{
  *   k: string, req: number, at: [number, number], products: number, of: number | null, size: number, jet: Jet | null,

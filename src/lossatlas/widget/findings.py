@@ -70,6 +70,7 @@ def spectrum_head(spectrum: Spectrum) -> Head:
         "converged": [bool(one) for one in spectrum.converged], "width": finite_or_none(spectrum.density.width),
         "trace": finite_or_none(spectrum.trace), "trace_error": finite_or_none(spectrum.trace_error),
         "noise": finite_or_none(spectrum.noise), "form": spectrum.form, "exact": spectrum.exact,
+        "condition": finite_or_none(spectrum.condition), "warm": spectrum.warm,
     }  # fmt: skip
 
 

@@ -21,6 +21,9 @@ from lossatlas.widget.protocol import BadRequest, Message, Point, Towards
 #: At least so many seconds between two messages about a point, and as many times what making one takes.
 INTERVAL, _SHARE = 0.12, 4.0
 
+# A point is started from what is known of another one within this distance, in the length of u.
+_NEAR = 0.03
+
 # What the eigenvectors of earlier points may take of memory, in bytes; those of the newest are kept in any case.
 _KEPT_BYTES = 256 << 20
 
@@ -145,7 +148,9 @@ class Points:
             self._ended(request)
 
     def _run(self, request: Point, landscape: Landscape, found: _Found) -> Generator[None, None, None]:
-        closeup = found.closeup = Closeup(landscape, request.at, request.span)
+        closeup = found.closeup = Closeup(
+            landscape, request.at, request.span, near=self._nearby(request, landscape)
+        )
         with self._lock:
             self._found[request.client, request.req] = found
         run, due, jet, products = closeup.run(), 0.0, None, 0
@@ -158,6 +163,22 @@ class Points:
                 now = time.monotonic()
                 due = now + max(INTERVAL, _SHARE * (now - begun))
             yield
+
+    def _nearby(self, request: Point, landscape: Landscape) -> Spectrum | None:
+        """What this page knows of the nearest point of the same objective, if that is so near that it helps."""
+        theta = landscape.slice.at(*request.at[: len(landscape.slice.directions)])
+        with self._lock:
+            found = [one for (client, _), one in self._found.items() if client == request.client]
+        known = [
+            (float((one.closeup.theta - theta).norm()), one.spectrum)
+            for one in found
+            if one.spectrum is not None
+            and one.closeup is not None
+            and one.closeup.landscape.objective is landscape.objective
+        ]
+        reach = _NEAR * float(landscape.slice.directions[0].norm())
+        distance, nearest = min(known, key=lambda pair: pair[0], default=(float("inf"), None))
+        return nearest if distance <= reach else None
 
     def _tell(
         self, request: Point, landscape: Landscape, found: _Found, *, done: bool = False, cancelled: bool = False
