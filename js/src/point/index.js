@@ -19,7 +19,7 @@ import {progress} from "./words.js";
 const COLOURS = ["var(--la-accent)", "#ae3ec9", "#0ca678", "#e8890c", "#e64980"];
 
 /** A click may be the first of two for so many ms: until then nothing moves on the page. */
-const DOUBLE = 300;
+const DOUBLE = 200;
 /** Pixels between the two clicks of one double click, at most. */
 const NEAR = 8;
 
@@ -81,7 +81,7 @@ export class Point {
       clearTimeout(this.#opening);
     });
     const twice = () => {
-      if (this.#one && performance.now() - this.#pressed.when < 4 * DOUBLE) this.#remove(this.#one);
+      if (this.#one && performance.now() - this.#pressed.when < 5 * DOUBLE) this.#remove(this.#one);
     };
     area.addEventListener("dblclick", twice, {signal});
     root.addEventListener("keydown", (event) => this.#key(event), {signal, capture: true});
@@ -94,7 +94,7 @@ export class Point {
     if (!scene || !viewport || this.#map.subject?.hash !== scene.hash) return; // on its way to another plane
     const now = performance.now();
     const [dx, dy] = [a - this.#pressed.at[0], b - this.#pressed.at[1]];
-    if (now - this.#pressed.when < 2 * DOUBLE && Math.hypot(dx, dy) * viewport.scale < NEAR) return;
+    if (now - this.#pressed.when < 3 * DOUBLE && Math.hypot(dx, dy) * viewport.scale < NEAR) return;
     this.#pressed = {at: [a, b], when: now};
     this.#stop();
     const req = --last;

@@ -267,6 +267,6 @@ function stable(finding) {
   const line = `${stability.label} = ${number(stability.limit)}`;
   if (typeof largest !== "number") return `Steps are stable up to ${line}.`;
   return largest > stability.limit
-    ? `λ largest is beyond ${line}: along it steps overshoot, and grow.`
+    ? `λ largest is beyond ${line}: steps along it grow.`
     : `λ largest is ${percent(largest / stability.limit)} of ${line}: steps are stable.`;
 }

@@ -153,15 +153,16 @@ class Points:
         )
         with self._lock:
             self._found[request.client, request.req] = found
-        run, due, jet, products = closeup.run(), 0.0, None, 0
-        for _ in run:
-            new, count = closeup.jet is not jet, closeup.study.hessian.products
-            begun = time.monotonic()
-            if new or (jet is not None and count > products and begun >= due):
-                jet, products = closeup.jet, count
+        due, told, products = 0.0, (closeup.jet, False), 0
+        for _ in closeup.run():
+            # What is new in kind is told at once: the slice, its differences, the first density.
+            now, begun = (closeup.jet, closeup.study.tells), time.monotonic()
+            count = closeup.study.hessian.products
+            if closeup.jet is not None and (now != told or (count > products and begun >= due)):
+                told, products = now, count
                 self._tell(request, landscape, found)
-                now = time.monotonic()
-                due = now + max(INTERVAL, _SHARE * (now - begun))
+                ended = time.monotonic()
+                due = ended + max(INTERVAL, _SHARE * (ended - begun))
             yield
 
     def _nearby(self, request: Point, landscape: Landscape) -> Spectrum | None:
