@@ -90,7 +90,7 @@ def pane(notebook: Notebook, part: str = "") -> str:
 
 
 def test_a_click_streams_a_spectrum_and_its_eigenvector_turns_the_map(lab: Lab) -> None:
-    notebook = open_map(lab, WIDE + SLOWLY.replace("0.08", "0.03"), viewport=(1280, 1000))
+    notebook = open_map(lab, WIDE + SLOWLY.replace("0.08", "0.03"), viewport=(1400, 1000))
     before = stats(notebook)
     width = canvas_box(notebook)["width"]
     notebook.eval_widget(LISTEN)
@@ -145,7 +145,7 @@ def test_a_click_streams_a_spectrum_and_its_eigenvector_turns_the_map(lab: Lab) 
 
 
 def test_a_run_is_stopped_by_its_button_by_another_point_and_by_closing(lab: Lab) -> None:
-    notebook = open_map(lab, WIDE + SLOWLY, viewport=(1280, 1000))
+    notebook = open_map(lab, WIDE + SLOWLY, viewport=(1400, 1000))
     width = canvas_box(notebook)["width"]
     several = "(w) => /^([6-9]|\\d\\d) products/.test(w.querySelector('.la-progress')?.textContent)"
     click(notebook, 0.2, 0.2)
@@ -202,7 +202,7 @@ def test_the_pane_can_be_read_beside_the_map_and_below_it(lab: Lab, theme: str) 
     show = show.replace(
         "\nexplorer = ", "\nsgd = torch.optim.SGD(model.parameters(), lr=1e-3)\nexplorer = "
     ).replace("optimizer=torch.optim.SGD(model.parameters(), lr=1e-3)", "optimizer=sgd")
-    notebook = open_map(lab, show=show, theme=theme, viewport=(1280, 1000))
+    notebook = open_map(lab, show=show, theme=theme, viewport=(1400, 1000))
     click(notebook, 0.1, 0.1)
     wait_measured(notebook)
     assert "exact: all" in pane(notebook, ".la-progress")

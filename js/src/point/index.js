@@ -23,6 +23,9 @@ const DOUBLE = 200;
 /** Pixels between the two clicks of one double click, at most. */
 const NEAR = 8;
 
+/** From this width of the card on there is room for a pane beside the map, CSS pixels. */
+const BESIDE = 840;
+
 /** So many ms without a word, and the kernel is asked again. */
 const PATIENCE = 6000;
 
@@ -71,10 +74,13 @@ export class Point {
     area.querySelector("canvas")?.after(this.#glyphs);
     root.querySelector(".la-foot")?.before(this.#pane.element);
     root.append(h("style", {}, css));
+    const sized = new ResizeObserver(() => root.classList.toggle("la-beside", root.clientWidth >= BESIDE));
+    sized.observe(root);
     const {model} = session;
     const receive = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) => this.#receive(head, buffers);
     model.on("msg:custom", receive);
     signal.addEventListener("abort", () => {
+      sized.disconnect();
       model.off("msg:custom", receive);
       this.#stop();
       clearTimeout(this.#patience);

@@ -165,7 +165,7 @@ export class Pane {
     const said = `${slice}${whole} ${verdict}`;
     if (this.#sentence.textContent !== said) this.#sentence.replaceChildren(slice, whole, " ", h("b", {}, verdict));
     const elsewhere = one.hash !== page.hash;
-    this.#tell(this.#away, one.turned || (elsewhere ? "Measured in another plane than the one on the map." : ""));
+    this.#tell(this.#away, one.turned || (elsewhere ? "Measured before the map was turned or refreshed." : ""));
     say(this.#progress, progress(finding, one.running, page.state));
     const {form = "", warm} = finding?.spectrum ?? {};
     this.#progress.title = warm ? `${form}, begun from a point nearby` : form;
