@@ -168,7 +168,9 @@ export class Pane {
     this.#tell(this.#away, one.turned || (elsewhere ? "Measured before the map was turned or refreshed." : ""));
     say(this.#progress, progress(finding, one.running, page.state));
     const {form = "", warm} = finding?.spectrum ?? {};
-    this.#progress.title = warm ? `${form}, begun from a point nearby` : form;
+    const sure =
+      finding?.spectrum && one.running ? "Products taken, and how many of the eigenvalues below are sure: " : "";
+    this.#progress.title = `${sure}${form}${warm ? ", begun from a point nearby" : ""}`;
     this.#stop.hidden = !one.running;
     this.#drawSpectrum(points, one, page);
     this.#tell(this.#error, one.error);
@@ -267,6 +269,6 @@ function stable(finding) {
   const line = `${stability.label} = ${number(stability.limit)}`;
   if (typeof largest !== "number") return `Steps are stable up to ${line}.`;
   return largest > stability.limit
-    ? `λ largest is beyond ${line}: steps along it grow.`
+    ? `λ largest is beyond ${line}: steps grow.`
     : `λ largest is ${percent(largest / stability.limit)} of ${line}: steps are stable.`;
 }

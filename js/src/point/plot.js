@@ -65,7 +65,8 @@ export class Plot {
   draw(others, one, width, running) {
     const {finding, colour} = one;
     const shown = [...others.map((other) => other.finding), finding].filter(({density}) => density !== null);
-    const [low, high] = decadesOf(finding);
+    const low = decadesOf(finding)[0];
+    const high = Math.max(...[finding, ...shown].map((each) => decadesOf(each)[1]));
     const extents = (shown.length ? shown : [finding]).map((each) => extentOf(each, 10 ** low));
     const lo = Math.min(...extents.map(([from]) => from));
     const hi = Math.max(...extents.map(([, to]) => to));

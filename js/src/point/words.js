@@ -25,7 +25,7 @@ export function progress(finding, running, state = "live") {
   const taken = `${counted(products)}${of ? ` of ${counted(of)}` : ""} products`;
   if (!running) return finding.done && !finding.cancelled ? taken : `stopped after ${taken}`;
   const known = spectrum?.converged.filter(Boolean).length ?? 0;
-  return known && spectrum ? `${taken} · ${known} of ${spectrum.converged.length} known` : taken;
+  return known && spectrum ? `${taken} · ${known} of ${spectrum.converged.length}` : taken;
 }
 
 /** The extremes that are known, and their sides. @param {Finding} finding */

@@ -87,7 +87,7 @@ test("the progress says how far the run is, and how it ended", () => {
   const going = {...done, done: false};
   expect(progress(null, true)).toBe("measuring …");
   expect(progress(null, true, "busy")).toBe("the kernel is busy …");
-  expect(progress(going, true)).toBe("23 products · 2 of 3 known");
+  expect(progress(going, true)).toBe("23 products · 2 of 3");
   expect(progress({...going, spectrum: null, of: 2500}, true)).toBe("23 of 2\u202f500 products");
   expect(progress(done, false)).toBe("23 products");
   expect(progress({...done, cancelled: true}, false)).toBe("stopped after 23 products");
