@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -355,6 +358,39 @@ def test_an_eigenvector_that_is_not_known_is_refused_in_words(page: Page, opened
         session.handle(order(page, "towards", req=req, of=of, index=index))
     page.wait_for(lambda: len(page.heads("error")) == 3, "three errors")
     assert all("Measure the point again" in error["text"] for error in page.heads("error"))
+
+
+def test_what_a_run_needed_is_let_go_when_it_has_ended(page: Page, opened: Opened) -> None:
+    """A study keeps graphs of the whole data."""
+    made: list[Any] = []
+
+    class Watched(la.closeup.Closeup):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            made.append(weakref.ref(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossatlas.widget.points.Closeup", Watched)
+        opened(larger()).handle(ask(page))
+        done(page)
+    limit = time.monotonic() + PATIENCE
+    while made[0]() is not None and time.monotonic() < limit:
+        gc.collect()
+        time.sleep(0.01)
+    assert made[0]() is None
+
+
+def test_an_eigenvector_of_the_model_as_it_was_is_refused_after_a_refresh(page: Page, opened: Opened) -> None:
+    model = mlp(6, 8, 3)  # kept: a map of a model that is gone cannot be renewed
+    objective = la.Objective(model, F.cross_entropy, classification(64))
+    session = opened(la.Landscape(objective, la.Plane.random(objective)))
+    session.handle(ask(page))
+    done(page)
+    session.refresh()
+    page.wait_for(lambda: page.heads("scene"), "the map of the model as it is")
+    session.handle(order(page, "towards", req=-2, of=-1, index=0))
+    error = page.wait_for(lambda: page.heads("error"), "an error")[0]
+    assert "Measure the point again" in error["text"]
 
 
 def test_what_a_page_found_is_forgotten_with_it(page: Page, opened: Opened) -> None:

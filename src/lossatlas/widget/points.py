@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from lossatlas.curvature import Spectrum, Stability
 from lossatlas.curvature.dense import DENSE
 from lossatlas.geometry import Direction, Turn
 from lossatlas.landscape import Landscape
+from lossatlas.objective import Objective
 from lossatlas.widget import findings
 from lossatlas.widget.protocol import BadRequest, Message, Point, Towards
 
@@ -35,11 +36,12 @@ _Key = tuple[str, int]  # a page and the number of its request
 
 @dataclass(eq=False)
 class _Found:
-    """What one request has brought."""
+    """What one request has brought, at `theta`, (P,), of an objective."""
 
-    closeup: Closeup | None = None
+    objective: Objective
+    theta: Any
     spectrum: Spectrum | None = None
-    stability: Stability | None = None
+    last: Message | None = None  # what was told of it
     names: dict[int, str] = field(default_factory=dict)  # of its eigenvectors that are directions
 
     @property
@@ -47,6 +49,17 @@ class _Found:
         """What its vectors take."""
         vectors = self.spectrum.eigenvectors if self.spectrum is not None else None
         return 0 if vectors is None else vectors.numel() * vectors.element_size()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A request under way. Nothing keeps it when it has ended: a study holds graphs."""
+
+    request: Point
+    size: int  # P
+    stability: Stability | None = None
+    closeup: Closeup | None = None
+    found: _Found | None = None
 
 
 class Points:
@@ -74,8 +87,8 @@ class Points:
             running = self._running.get(request.client)
         if running is not None and running[0] == request.req:
             return
-        if known is not None:
-            self._tell(request, landscape, known, done=True)
+        if known is not None and known.last is not None:
+            self._post(known.last)
             return
         self.cancel(request.client)
         work = self._measure(request, landscape)
@@ -111,9 +124,9 @@ class Points:
         Raises BadRequest for what was not found here, or is forgotten.
         """
         with self._lock:
-            found = self._found.get((request.client, request.of), _Found())
-        closeup, spectrum = found.closeup, found.spectrum
-        if closeup is None or spectrum is None or not 0 <= request.index < len(spectrum.eigenvalues):
+            found = self._found.get((request.client, request.of))
+        spectrum = found.spectrum if found is not None and found.objective is landscape.objective else None
+        if found is None or spectrum is None or not 0 <= request.index < len(spectrum.eigenvalues):
             raise BadRequest(
                 "This eigenvector is not known any more. Measure the point again.", client=request.client, req=request.req
             )  # fmt: skip
@@ -122,7 +135,8 @@ class Points:
                 "A line is not turned. Make a landscape of a plane to turn to an eigenvector.",
                 client=request.client, req=request.req,
             )  # fmt: skip
-        place = _place(closeup.at)
+        assert found.last is not None
+        place = _place(found.last[0]["at"])
         if request.index not in found.names:
             value = spectrum.eigenvalues[request.index]
             found.names[request.index] = _added(
@@ -130,29 +144,30 @@ class Points:
                 f"eigenvector of the Hessian at {place}, eigenvalue {value:.6g}",
             )  # fmt: skip
         position: dict[str, Any] = {"turn_u": 90, "u_from": "", "u_to": found.names[request.index]}
-        return found.names[request.index], position | _through(found, closeup.theta, landscape, place)
+        return found.names[request.index], position | _through(found, landscape, place)
 
     def _measure(self, request: Point, landscape: Landscape) -> Generator[None, None, None]:
-        found = _Found()
+        run = _Run(request, landscape.objective.size)
         try:
-            found.stability = self._stability()
+            run.stability = self._stability()
             yield
-            yield from self._run(request, landscape, found)
-            self._tell(request, landscape, found, done=True)
+            yield from self._run(run, landscape)
+            self._tell(run, done=True)
         except GeneratorExit:
-            self._tell(request, landscape, found, done=True, cancelled=True)
+            self._tell(run, done=True, cancelled=True)
             raise
         except Exception as error:  # every request gets an answer
             self._fail(request, error)
         finally:
             self._ended(request)
 
-    def _run(self, request: Point, landscape: Landscape, found: _Found) -> Generator[None, None, None]:
-        closeup = found.closeup = Closeup(
-            landscape, request.at, request.span, near=self._nearby(request, landscape)
-        )
+    def _run(self, run: _Run, landscape: Landscape) -> Generator[None, None, None]:
+        request = run.request
+        near = self._nearby(request, landscape)
+        closeup = run.closeup = Closeup(landscape, request.at, request.span, near=near)
+        run.found = _Found(landscape.objective, closeup.theta)
         with self._lock:
-            self._found[request.client, request.req] = found
+            self._found[request.client, request.req] = run.found
         due, told, products = 0.0, (closeup.jet, False), 0
         for _ in closeup.run():
             # What is new in kind is told at once: the slice, its differences, the first density.
@@ -160,7 +175,7 @@ class Points:
             count = closeup.study.hessian.products
             if closeup.jet is not None and (now != told or (count > products and begun >= due)):
                 told, products = now, count
-                self._tell(request, landscape, found)
+                self._tell(run)
                 ended = time.monotonic()
                 due = ended + max(INTERVAL, _SHARE * (ended - begun))
             yield
@@ -171,33 +186,27 @@ class Points:
         with self._lock:
             found = [one for (client, _), one in self._found.items() if client == request.client]
         known = [
-            (float((one.closeup.theta - theta).norm()), one.spectrum)
+            (float((one.theta - theta).norm()), one.spectrum)
             for one in found
-            if one.spectrum is not None
-            and one.closeup is not None
-            and one.closeup.landscape.objective is landscape.objective
+            if one.spectrum is not None and one.objective is landscape.objective
         ]
         reach = _NEAR * float(landscape.slice.directions[0].norm())
         distance, nearest = min(known, key=lambda pair: pair[0], default=(float("inf"), None))
         return nearest if distance <= reach else None
 
-    def _tell(
-        self, request: Point, landscape: Landscape, found: _Found, *, done: bool = False, cancelled: bool = False
-    ) -> None:  # fmt: skip
-        closeup, size = found.closeup, landscape.objective.size
-        if closeup is None:
-            products, whole, jet = 0, False, None
-        else:
-            study = closeup.study
-            products, whole, jet = study.hessian.products, size <= DENSE, closeup.jet
-            if study.tells:
-                found.spectrum = study.spectrum()
-        self._post(
-            findings.found(
-                request, jet, found.spectrum, products=products, of=size if whole else None, size=size,
-                stability=found.stability, done=done, cancelled=cancelled,
-            )
+    def _tell(self, run: _Run, *, done: bool = False, cancelled: bool = False) -> None:
+        closeup, found, spectrum = run.closeup, run.found, None
+        study = None if closeup is None else closeup.study
+        if found is not None and study is not None:
+            spectrum = found.spectrum = study.spectrum() if study.tells else None
+        message = findings.found(
+            run.request, None if closeup is None else closeup.jet, spectrum,
+            products=0 if study is None else study.hessian.products, of=run.size if run.size <= DENSE else None,
+            size=run.size, stability=run.stability, done=done, cancelled=cancelled,
         )  # fmt: skip
+        if found is not None:
+            found.last = message
+        self._post(message)
 
     def _ended(self, request: Point) -> None:
         """Let go of a run, and of the eigenvectors of the oldest points when there are too many."""
@@ -209,13 +218,13 @@ class Points:
                 self._found.popitem(last=False)
 
 
-def _place(at: tuple[float, float]) -> str:
+def _place(at: Sequence[float]) -> str:
     return f"({at[0]:.3g}, {at[1]:.3g})".replace("-", "−")
 
 
-def _through(found: _Found, theta: Any, landscape: Landscape, place: str) -> dict[str, Any]:
-    """Where the control stands that moves the plane, so that theta, (P,), is its origin."""
-    way = theta - landscape.turned(Turn()).slice.origin
+def _through(found: _Found, landscape: Landscape, place: str) -> dict[str, Any]:
+    """Where the control stands that moves the plane, so that the point is its origin."""
+    way = found.theta - landscape.turned(Turn()).slice.origin
     if not bool(way.any()):
         return {"offset": 0.0, "offset_along": ""}
     if _WAY not in found.names:
