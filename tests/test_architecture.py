@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "features": {"jobs", "objective", "geometry", "sampling", "curvature"},
     "scene": {"objective", "geometry"},
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scene"},
+    "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
     "spread": {"objective", "geometry", "landscape"},
     "figures": set(),
     "widget": {
@@ -35,12 +36,14 @@ ROOMS: dict[str, set[str]] = {
         "features",
         "scene",
         "landscape",
+        "closeup",
         "figures",
     },
 }
 JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", "traitlets"}
 FORBIDDEN = dict.fromkeys(
-    ("objective", "geometry", "sampling", "curvature", "features", "scene", "landscape", "spread"), JUPYTER
+    ("objective", "geometry", "sampling", "curvature", "features", "scene", "landscape", "closeup", "spread"),
+    JUPYTER,
 ) | {
     "figures": {"torch"},
     "widget": {"torch"},

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lossatlas import jobs
-from lossatlas.jobs import CALL, PROBE, TILES, TURN, Cancelled, Job, Worker
+from lossatlas.jobs import CALL, POINT, PROBE, TILES, TURN, Cancelled, Job, Worker
 
 # Nothing here takes longer than a moment: whoever waits so long has found a bug.
 PATIENCE = 30.0
@@ -71,6 +71,33 @@ def test_of_equals_the_oldest_goes_first(worker: Worker) -> None:
     log: list[str] = []
     behind_a_gate(worker, lambda: [worker.submit(steps(log, name, 2), TILES) for name in "abc"])
     assert log == ["a0", "a1", "b0", "b1", "c0", "c1"]
+
+
+def test_a_point_and_the_tiles_share_the_time(worker: Worker) -> None:
+    log: list[str] = []
+
+    def slowly(name: str) -> Work:
+        for _ in range(6):
+            log.append(name)
+            threading.Event().wait(0.005)
+            yield
+
+    behind_a_gate(
+        worker, lambda: [worker.submit(slowly(name), p) for p, name in ((TILES, "t"), (POINT, "p"))]
+    )
+    assert log[0] == "p"  # the point goes first
+    # No job is through before the other has begun: each waits for as long as the other has taken, not for its end.
+    assert log.index("t") < 5
+    assert len(log) - log[::-1].index("p") > 6
+
+
+def test_a_point_that_nobody_waits_behind_owes_nothing(worker: Worker) -> None:
+    log: list[str] = []
+    worker.submit(busy(4), POINT).wait(PATIENCE)
+    behind_a_gate(
+        worker, lambda: [worker.submit(steps(log, name, 1), p) for p, name in ((TILES, "t"), (POINT, "p"))]
+    )
+    assert log == ["p0", "t0"]
 
 
 def test_an_urgent_job_overtakes_between_two_steps(worker: Worker) -> None:

@@ -46,7 +46,9 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  * @typedef {{
  *   k: "error", client: string | null, req: number | null, tile: number[] | null, code: string, text: string, retry: boolean
  * }} ErrorMessage
- * @typedef {Ready | SceneMessage | Tiles | Probed | Captioned | Status | ErrorMessage} Message
+ * @typedef {{k: "part", client: string | null, req: number, epoch?: number}} Part
+ * @typedef {(Probed | Captioned | Part) & {buffers: readonly DataView[]}} Answer
+ * @typedef {Ready | SceneMessage | Tiles | Answer | Status | ErrorMessage} Message
  *
  * @typedef {[z: number, x: number, y: number, q: number]} Wanted
  * @typedef {{center: [number, number], span: number, width: number, height: number}} View  span: width in a
@@ -75,6 +77,9 @@ const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const numberOrNull = (value) => (isNumber(value) ? value : null);
 /** @param {any} value @returns {Record<string, any>} */
 const record = (value) => (value !== null && typeof value === "object" ? value : {});
+
+/** What a status leaves out. */
+const NO_STATUS = {epoch: 0, queue: 0, rate: null, eta: null, heard: {}, making: ""};
 
 /** @param {any} scene @returns {scene is Scene} */
 export function isScene(scene) {
@@ -115,19 +120,9 @@ function tileOf(head, buffer) {
   const inner = head.centres === true ? (nodes - 1) * (nodes - 1) : 0;
   if (off < 0 || 4 * (off + count + inner) > buffer.byteLength) return null;
   return {
-    z,
-    x,
-    y,
-    f,
-    q: isNumber(head.q) ? head.q : 0,
-    nodes,
+    ...head,
     error: numberOrNull(head.error),
     error_of_log: numberOrNull(head.error_of_log),
-    min: numberOrNull(head.min),
-    max: numberOrNull(head.max),
-    bad: isNumber(head.bad) ? head.bad : 0,
-    noise: head.noise === true,
-    base,
     values: row ? repeated(floats(buffer, off, count)) : floats(buffer, off, count),
     centres: inner > 0 ? floats(buffer, off + count, inner) : null,
     sample: head.rests_on ? sampleOf(head) : null,
@@ -146,52 +141,22 @@ export function decode(head, buffers = []) {
   switch (h.k) {
     case "ready":
       if (!isNumber(h.epoch)) return null;
-      return {k: "ready", client, boot: String(h.boot), epoch: h.epoch, scene: isScene(h.scene) ? h.scene : null};
+      return /** @type {Ready} */ ({...h, client, scene: isScene(h.scene) ? h.scene : null});
     case "scene":
       if (!isNumber(h.epoch) || !isScene(h.scene)) return null;
-      return {k: "scene", epoch: h.epoch, scene: h.scene};
+      return /** @type {SceneMessage} */ (h);
     case "tiles": {
       if (!isNumber(h.epoch) || !isNumber(h.n) || !Array.isArray(h.head)) return null;
       const tiles = h.head.map((entry) => tileOf(record(entry), buffers[0]));
       return {k: "tiles", epoch: h.epoch, n: h.n, tiles: tiles.filter((tile) => tile !== null)};
     }
-    case "probed": {
-      if (!isNumber(h.req)) return null;
-      const {req, epoch, at} = h;
-      return {
-        k: "probed",
-        client,
-        req,
-        epoch,
-        at,
-        value: record(h.value),
-        se: record(h.se),
-        bad: record(h.bad),
-        n: h.n,
-      };
-    }
-    case "captioned":
-      return isNumber(h.req) ? {k: "captioned", client, req: h.req, epoch: h.epoch, text: String(h.text)} : null;
     case "status":
-      return {
-        k: "status",
-        epoch: isNumber(h.epoch) ? h.epoch : 0,
-        state: String(h.state),
-        queue: isNumber(h.queue) ? h.queue : 0,
-        done: isNumber(h.done) ? h.done : 0,
-        rate: numberOrNull(h.rate),
-        eta: numberOrNull(h.eta),
-        model_changed: h.model_changed === true,
-        heard: record(h.heard),
-        making: String(h.making ?? ""),
-      };
-    case "error": {
-      const req = numberOrNull(h.req);
-      const tile = Array.isArray(h.tile) ? h.tile : null;
-      return {k: "error", client, req, tile, code: String(h.code), text: String(h.text), retry: h.retry === true};
-    }
+      return /** @type {Status} */ ({...NO_STATUS, ...h});
+    case "error":
+      return /** @type {ErrorMessage} */ ({req: null, tile: null, retry: false, ...h, client, text: `${h.text}`});
     default:
-      return null;
+      // An answer to a request: whoever asked knows what it holds.
+      return isNumber(h.req) ? /** @type {Answer} */ (/** @type {any} */ ({bad: {}, ...h, buffers})) : null;
   }
 }
 
@@ -221,11 +186,11 @@ export const want = (client, {epoch, rev, view, fields, tiles, credit, seen, sho
   tolerance,
 });
 
-/** @param {string} client @param {number} req @param {number} epoch @param {[number, number]} at */
-export const probe = (client, req, epoch, at) => ({v: VERSION, k: "probe", client, req, epoch, at});
-
-/** What the axes mean, in words. @param {string} client @param {number} req @param {number} epoch */
-export const caption = (client, req, epoch) => ({v: VERSION, k: "caption", client, req, epoch});
+/**
+ * A request that is answered: probe, with a point `at`; caption: what the axes mean, in words; part: what a click opens.
+ * @param {string} k @param {string} client @param {number} req @param {object} more
+ */
+export const ask = (k, client, req, more) => ({v: VERSION, k, client, req, ...more});
 
 /** @param {string} client @param {boolean} removed the output is gone for good, not merely out of sight */
 export const bye = (client, removed) => ({v: VERSION, k: "bye", client, removed});

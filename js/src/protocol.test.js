@@ -1,6 +1,7 @@
 import {readdirSync, readFileSync} from "node:fs";
 import {expect, test} from "vitest";
-import {bye, caption, decode, floats, hello, order, probe, want} from "./protocol.js";
+import {decodeFinding, request} from "./point/wire.js";
+import {ask, bye, decode, floats, hello, order, want} from "./protocol.js";
 
 const folder = new URL("../../tests/fixtures/protocol/", import.meta.url);
 const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
@@ -19,8 +20,12 @@ const buffersOf = ({buffers = []}) =>
 const builders = {
   hello: (h) => hello(h.client, h.caps, h.have),
   want: (h) => want(h.client, h),
-  probe: (h) => probe(h.client, h.req, h.epoch, h.at),
-  caption: (h) => caption(h.client, h.req, h.epoch),
+  probe: (h) => ask("probe", h.client, h.req, {epoch: h.epoch, at: h.at}),
+  caption: (h) => ask("caption", h.client, h.req, {epoch: h.epoch}),
+  part: (h) => ask("part", h.client, h.req, {}),
+  spectrum: (h) => request("spectrum", h.client, h.req, {epoch: h.epoch, at: h.at, span: h.span}),
+  cancel: (h) => request("cancel", h.client, h.req),
+  towards: (h) => request("towards", h.client, h.req, {of: h.of, index: h.index}),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
   back: (h) => order("back", h.client),
@@ -43,6 +48,7 @@ test.each(names.filter((n) => fixture(n).direction === "to_page"))("the page und
     expect(message).toMatchObject(rest);
     return;
   }
+  if ("density" in parsed.decoded) return expectFinding(parsed);
   /** @param {Float32Array} flat @param {number} side @param {number} base */
   const rows = (flat, side, base) =>
     Array.from({length: side}, (_, row) =>
@@ -58,6 +64,16 @@ test.each(names.filter((n) => fixture(n).direction === "to_page"))("the page und
   }));
   expect({tiles}).toEqual(parsed.decoded);
 });
+
+/** @param {any} fixture */
+function expectFinding(fixture) {
+  const finding = /** @type {import("./point/wire.js").Finding} */ (decodeFinding(fixture.head, buffersOf(fixture)));
+  const {density, done, ...rest} = finding;
+  expect(rest).toMatchObject(fixture.head);
+  expect(done).toBe(fixture.head.k === "spectrum_done");
+  const rows = density && Object.fromEntries(Object.entries(density).map(([name, row]) => [name, [...row]]));
+  expect({density: rows}).toEqual(fixture.decoded);
+}
 
 /** JSON has no infinity. @param {number} value */
 const finiteOrWord = (value) => (value === Number.POSITIVE_INFINITY ? "inf" : value);

@@ -71,6 +71,8 @@ export class Session {
   #enteredAt = 0;
   /** The scene of which not every tile can be had. @type {string | null} */
   #holed = null;
+  /** @type {Promise<any> | null} */
+  #part = null;
   #savedAt = Number.NEGATIVE_INFINITY;
   /** @type {ReturnType<typeof setTimeout> | null} */
   #saving = null;
@@ -249,6 +251,15 @@ export class Session {
   /** @param {[number, number]} at */
   probe(at) {
     return this.#predicted === null ? this.source.probe(at) : Promise.resolve(null);
+  }
+
+  /** What a click on the map opens: the kernel sends it when it is first asked for, and no notebook holds it. */
+  part() {
+    this.#part ??= this.source.ask("part").then((answer) => {
+      if (!answer) this.#part = null;
+      return answer && import(URL.createObjectURL(new Blob(answer.buffers, {type: "text/javascript"})));
+    });
+    return this.#part;
   }
 
   /** One list for all views of this model: what each wants most, in turn. */

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.curvature import Diagonal, Sharpness, SharpnessComparison, Spectrum, sharpness, spectrum_at
+from lossatlas import jobs
+from lossatlas.closeup import Closeup
+from lossatlas.curvature import (
+    Diagonal,
+    Jet,
+    Sharpness,
+    SharpnessComparison,
+    Spectrum,
+    Stability,
+    sharpness,
+    spectrum_at,
+    stability_of,
+)
+from lossatlas.curvature.stability import read
 from lossatlas.features import CriticalPoint
-from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
+from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory, check_point
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.sampling import Map, Profile, Tile
@@ -15,6 +29,7 @@ from lossatlas.spread import Spread, spread
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.optim import Optimizer
 
     from lossatlas.widget import Explorer
 
@@ -36,12 +51,14 @@ __all__ = [
     "SharpnessComparison",
     "Spectrum",
     "Spread",
+    "Stability",
     "Tile",
     "TileAddress",
     "Trajectory",
     "explore",
     "sharpness",
     "spread",
+    "stability_of",
 ]
 
 
@@ -70,13 +87,17 @@ def explore(
     extent: Sequence[float] | None = None,
     fields: Sequence[str | Mapping[str, Callable[[Any, Any], Any]]] = ("loss",),
     title: str | None = None,
+    optimizer: Optimizer | None = None,
+    full_batch: bool = False,
     **traits: Any,
 ) -> Explorer:
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
 
     model, loss_fn, data, fields: as for `Objective`; an objective may stand for all of them. plane: a random
     filter-normalised one of `seed` by default; or a line, whose profile is a curve that zooms.
-    extent: the home view (a0, a1, b0, b1), by default the plane's.
+    extent: the home view (a0, a1, b0, b1), by default the plane's. optimizer: the one that trains the model: the spectrum of
+    a point that is clicked then shows where its steps stop being stable, as it is set at that moment; full_batch: whether each
+    step sees all data, for only then there is such a line.
     Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, dropout, budget, dtype, device) or
     are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
     for what cannot be mapped.
@@ -98,11 +119,17 @@ def explore(
     if plane is not None and line is not None:
         raise TypeError("Both a plane and a line were passed. Pass one of them.")
     where = plane or line or Plane.random(objective, seed)
-    return _explore(Landscape(objective, where, extent=extent, title=title), **traits)
+    landscape = Landscape(objective, where, extent=extent, title=title)
+    return _explore(landscape, optimizer=optimizer, full_batch=full_batch, **traits)
 
 
-def _explore(landscape: Landscape, **traits: Any) -> Explorer:
-    """The explorer of this landscape; keywords are its traits, such as theme or height."""
+def _explore(
+    landscape: Landscape, *, optimizer: Optimizer | None = None, full_batch: bool = False, **traits: Any
+) -> Explorer:
+    """The explorer of this landscape; keywords are its traits, such as theme or height.
+
+    optimizer, full_batch: where the steps of the one that trains the model stop being stable, as for `explore`.
+    """
     from lossatlas.widget import Explorer
 
     known = {name for name in Explorer.class_trait_names(sync=True) if not name.startswith("_")}
@@ -112,7 +139,37 @@ def _explore(landscape: Landscape, **traits: Any) -> Explorer:
                 f"explore got an unknown keyword {name!r}. Beside plane, seed, line, extent, fields and title it takes those of "
                 f"Objective ({', '.join(_OPTIONS)}) and traits, such as theme, height and turn_u."
             )
-    return Explorer(landscape, **traits)
+    return Explorer(landscape, stability=_line_of(optimizer, full_batch, landscape.objective), **traits)
+
+
+def _line_of(
+    optimizer: Optimizer | None, full_batch: bool, objective: Objective
+) -> Callable[[], Stability | None]:
+    """What the stability line of an optimizer is whenever it is asked for; None without one, or when it has gone."""
+    if optimizer is None:
+        return lambda: None
+    decay = objective.weight_decay
+    stability_of(optimizer, full_batch, decay)  # a wrong call raises here
+    alive = weakref.ref(optimizer)
+
+    def now() -> Stability | None:
+        known = alive()
+        return None if known is None else stability_of(known, full_batch, decay)
+
+    return now
+
+
+def _jet(landscape: Landscape, at: Any = (0.0, 0.0), span: float | None = None) -> Jet:
+    """Loss, gradient and curvature of the slice at a point: by autograd, and by second differences over span / 16.
+
+    at: (a, b) of a plane, or a of a line; span: the width in a of what is looked at, by default of the home view. Raises
+    ValueError for what is no point or has no Hessian, EvaluationError when the model raises.
+    """
+    where = check_point("at", (at, 0.0) if landscape.on_line and not isinstance(at, Sequence) else at)
+    width = landscape.home[1] - landscape.home[0] if span is None else span
+    if not 0 < width < float("inf"):
+        raise ValueError(f"span is {span!r}. Pass the width in a of what is looked at, above 0.")
+    return jobs.call(Closeup(landscape, where, width).look())
 
 
 def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any:
@@ -137,8 +194,14 @@ def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any
     )  # fmt: skip
 
 
-def _spectrum_figure(spectrum: Spectrum, title: str | None = None) -> Any:
-    """A spectrum as a Plotly figure: the density on a log axis with its band, and the eigenvalues with their residuals."""
+def _spectrum_figure(
+    spectrum: Spectrum, title: str | None = None, *, stability: Stability | float | None = None
+) -> Any:
+    """A spectrum as a Plotly figure: the density on a log axis with its band, and the eigenvalues with their residuals.
+
+    stability: where an optimizer's steps stop coming back, as `stability_of(optimizer, full_batch=True)` gives it or as a
+    number: a dashed line.
+    """
     from lossatlas.figures import spectrum_figure
 
     density, size = spectrum.density, len(spectrum.eigenvectors)
@@ -147,6 +210,7 @@ def _spectrum_figure(spectrum: Spectrum, title: str | None = None) -> Any:
     return spectrum_figure(
         density.grid, density.values, density.band, spectrum.eigenvalues, spectrum.residuals, spectrum.converged,
         size=size, width=density.width, title=said if title is None else title,
+        line=None if stability is None else read(stability),
     )  # fmt: skip
 
 
@@ -158,5 +222,6 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.explore = _explore  # type: ignore[attr-defined]
 Landscape.figure = _figure  # type: ignore[attr-defined]
+Landscape.jet = _jet  # type: ignore[attr-defined]
 Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]
 Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -20,14 +20,18 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 #: Smaller is more urgent. CALL is somebody's cell waiting for its answer, PROBE a moment's work that somebody's hand
-#: waits for. TURN is more of it, and TILES may be much: both make way for a running cell, TURN less.
-CALL, PROBE, TURN, TILES = range(4)
+#: waits for. TURN is more of it, POINT and TILES may be much: all three make way for a running cell, TURN least. POINT
+#: goes before TILES, but only for as long as TILES get as much of the time.
+CALL, PROBE, TURN, POINT, TILES = range(5)
 
 # Below this a pause costs more in wake-ups than it gives back to the cell that is running.
 _SHORTEST_PAUSE = 0.004
 
 # How long one waits at a time for those who help, in seconds.
 _GLANCE = 0.002
+
+# How far POINT work may fall behind TILES work, in seconds, to be made up for later.
+_MOST_BEHIND = 0.5
 
 # The share of the time that turning a plane takes at least beside a running cell.
 _TURN_DUTY = 0.5
@@ -118,6 +122,7 @@ class Worker:
         self._here = threading.local()  # .entry: what this thread is at
         self._stopping = False
         self._owed = 0.0  # seconds of rest that a running cell is still due
+        self._ahead = 0.0  # seconds that POINT work has had more than TILES work
 
     def submit(self, work: Generator[None, None, T], priority: int = CALL) -> Job[T]:
         """Queue a generator; its return value becomes the job's result."""
@@ -210,15 +215,17 @@ class Worker:
                 # Still under the lock: what is queued from now on needs another thread.
                 self._running = [t for t in self._running if t is not threading.current_thread()]
                 return False
-            entry = heapq.heappop(self._queue)
+            entry = self._take()
         job = entry[3]
         self._here.entry = entry
         start = time.perf_counter()
         ended = job._step()
         worked = time.perf_counter() - start
         self._here.entry = None
-        if not ended:
-            with self._changed:
+        with self._changed:
+            if job.priority in (POINT, TILES):
+                self._share_out(worked if job.priority == POINT else -worked)
+            if not ended:
                 heapq.heappush(self._queue, entry)
         duty = self._duty_of(job.priority)
         if first:
@@ -227,6 +234,24 @@ class Worker:
                 self._rest(self._owed, job.priority)
                 self._owed = 0.0
         return True
+
+    def _take(self) -> _Entry:
+        """The most urgent job; TILES before a POINT that has had more of the time."""
+        entry = heapq.heappop(self._queue)
+        waiting = [other for other in self._queue if other[0] == TILES]
+        if entry[0] != POINT or not waiting or self._ahead <= 0:
+            return entry
+        first = min(waiting)
+        self._queue.remove(first)
+        heapq.heapify(self._queue)
+        heapq.heappush(self._queue, entry)
+        return first
+
+    def _share_out(self, seconds: float) -> None:
+        """Count time that POINT (above 0) or TILES (below) work took; what nobody waited for is not owed."""
+        self._ahead = max(self._ahead + seconds, -_MOST_BEHIND)
+        if not any(other[0] == TILES for other in self._queue):
+            self._ahead = min(self._ahead, 0.0)
 
     def _duty_of(self, priority: int) -> float:
         if priority < TURN:

@@ -73,7 +73,8 @@ def test_zooming_in_brings_finer_tiles_and_their_values(lab: Lab) -> None:
     notebook = open_map(lab)
     home = stats(notebook)["level"]
     x, y = middle(notebook)
-    notebook.page.mouse.click(x, y)  # focus
+    card(notebook).focus()
+    notebook.page.mouse.move(x, y)
     span = notebook.eval_widget("w => w.lossatlas.view().span")
     for _ in range(2):
         notebook.page.mouse.wheel(0, -120)

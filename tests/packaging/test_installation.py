@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLE = ("widget.js", "widget.css", "colormaps.json")
+BUNDLE = ("widget.js", "widget.css", "point.js", "colormaps.json")
 
 
 def run_without_node(command: list[str], where: Path, path: Path) -> None:

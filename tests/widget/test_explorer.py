@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 
 import pytest
@@ -22,6 +23,14 @@ def explorer():
     made = landscape().explore()
     yield made
     made.close()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The heads of what explorers send."""
+    heads = []
+    monkeypatch.setattr(Explorer, "send", lambda self, head, buffers=None: heads.append(head))
+    return heads
 
 
 def small():
@@ -55,6 +64,42 @@ def test_explore_takes_an_objective_and_a_plane():
     explorer.close()
     with pytest.raises(TypeError, match="already has its loss and data"):
         la.explore(objective, nn.functional.cross_entropy, (x, y))
+
+
+def test_the_line_of_an_optimizer_is_as_it_is_set_when_a_point_is_clicked():
+    model, x, y = small()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    explorer = la.explore(model, nn.functional.cross_entropy, (x, y), optimizer=optimizer, full_batch=True)
+    line = explorer._session._points._stability
+    assert line().limit == pytest.approx(20.0)
+    optimizer.param_groups[0]["lr"] = 0.4
+    assert line().limit == pytest.approx(5.0)
+    del optimizer  # the map does not keep it alive
+    gc.collect()
+    assert line() is None
+    explorer.close()
+    with pytest.raises(TypeError, match="Pass the torch.optim.Optimizer"):
+        la.explore(model, nn.functional.cross_entropy, (x, y), optimizer=0.1)
+    unknown = la.explore(model, nn.functional.cross_entropy, (x, y))
+    assert unknown._session._points._stability() is None
+    unknown.close()
+
+
+def test_an_eigenvector_of_a_clicked_point_is_turned_to_by_the_controls(sent):
+    model, x, y = small()
+    explorer = la.explore(model, nn.functional.cross_entropy, (x, y))
+    head = {"v": 1, "client": "page", "epoch": 1}
+    explorer._on_message(explorer, {**head, "k": "spectrum", "req": -1, "at": [0.0, 0.5], "span": 2.0}, [])
+    limit = time.monotonic() + 20
+    while not any(message["k"] == "spectrum_done" for message in sent) and time.monotonic() < limit:
+        time.sleep(0.01)
+    explorer._on_message(explorer, {**head, "k": "towards", "req": -2, "of": -1, "index": 0}, [])
+    assert (explorer.turn_u, explorer.u_to) == (90, "eigenvector 1 at (0, 0.5)")
+    assert (explorer.offset, explorer.offset_along) == (1.0, "the way to (0, 0.5)")
+    assert explorer.around["back"] == 1  # as by hand: there is a way back
+    explorer.back()
+    assert (explorer.turn_u, explorer.u_to, explorer.offset) == (0, "", 0.0)
+    explorer.close()
 
 
 def test_a_line_is_shown_and_has_nothing_to_turn():

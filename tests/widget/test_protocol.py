@@ -13,7 +13,19 @@ from lossatlas.geometry import TileAddress, Turn
 from lossatlas.sampling import Pass, Sample
 from lossatlas.scene import Scene
 from lossatlas.widget import protocol
-from lossatlas.widget.protocol import BadRequest, Bases, Caption, Command, Hello, Probe, View, Want
+from lossatlas.widget.protocol import (
+    Ask,
+    BadRequest,
+    Bases,
+    Caption,
+    Command,
+    Hello,
+    Point,
+    Probe,
+    Towards,
+    View,
+    Want,
+)
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "protocol"
 
@@ -53,6 +65,10 @@ def head(name: str) -> dict:
         ("hello", Hello("c1f09", None)),
         ("probe", Probe("c1f09", 5, 3, (0.1, 0.2))),
         ("caption", Caption("c1f09", 6, 3)),
+        ("spectrum", Point("c1f09", -7, 3, (0.125, -0.5), 2.5)),
+        ("towards", Towards("c1f09", -8, -7, 4)),
+        ("part", Ask("c1f09", "part", 9)),
+        ("cancel", Ask("c1f09", "cancel", -7)),
         ("pause", Command("c1f09", "pause")),
         ("resume", Command("c1f09", "resume")),
         ("refresh", Command("c1f09", "refresh")),

@@ -5,7 +5,7 @@
 //      │                └──the comm is gone──▶ frozen
 //      └──no comm, or 7.5 s of silence where nobody says whether there is one──▶ static
 
-import {bye, caption, decode, hello, MAX_WANTED, order, probe, want} from "../protocol.js";
+import {ask, bye, decode, hello, MAX_WANTED, order, want} from "../protocol.js";
 
 /**
  * @typedef {import("../protocol.js").Message} Message
@@ -39,7 +39,7 @@ const BETWEEN_WANTS = 50;
 const SILENT = 1500;
 const PROBE_PATIENCE = 20_000;
 /** A caption takes a gradient over all data. */
-const CAPTION_PATIENCE = 600_000;
+const LONG_PATIENCE = 600_000;
 
 /** @param {number[]} values */
 function median(values) {
@@ -157,22 +157,22 @@ export class CommSource {
 
   /** @param {[number, number]} at @returns {Promise<Probed | null>} null when no answer can be had */
   probe(at) {
-    return this.#ask((req) => probe(this.client, req, this.epoch, at), PROBE_PATIENCE);
+    return this.ask("probe", {at}, PROBE_PATIENCE);
   }
 
   /** What the axes mean. @returns {Promise<Captioned | null>} null when no answer can be had */
   caption() {
-    return this.#ask((req) => caption(this.client, req, this.epoch), CAPTION_PATIENCE);
+    return this.ask("caption");
   }
 
-  /** @param {(req: number) => object} head @param {number} patience @returns {Promise<any>} */
-  #ask(head, patience) {
+  /** @param {string} k @param {object} [more] @param {number} [patience] @returns {Promise<any>} null when no answer can be had */
+  ask(k, more, patience = LONG_PATIENCE) {
     if (!this.#isOpen()) return Promise.resolve(null);
     const req = ++this.#req;
     return new Promise((settle) => {
       this.#asked.set(req, {settle, until: performance.now() + patience});
       this.#waitingSince ??= performance.now();
-      this.#send(head(req));
+      this.#send(ask(k, this.client, req, {epoch: this.epoch, ...more}));
     });
   }
 
@@ -235,11 +235,15 @@ export class CommSource {
       if (message.epoch > this.epoch) this.#greetAgain();
       if (message.epoch !== this.epoch) return;
       for (const tile of message.tiles) this.#arrived(tile);
-    } else if (message.k === "probed" || message.k === "captioned" || message.k === "error") {
-      const waiting = message.req === null ? undefined : this.#asked.get(message.req);
+    } else if (message.k !== "status") {
+      const req = Number(message.req);
+      // Below 0 it is about a point, and said beside the map.
+      if (req < 0) return;
+      const waiting = this.#asked.get(req);
       if (waiting) {
-        this.#asked.delete(/** @type {number} */ (message.req));
-        waiting.settle(message.k !== "error" && message.epoch === this.epoch ? message : null);
+        this.#asked.delete(req);
+        const {epoch = this.epoch} = /** @type {{epoch?: number}} */ (message);
+        waiting.settle(message.k !== "error" && epoch === this.epoch ? message : null);
         // One that asks about a plane which has gone is nobody's mistake.
         if (message.k === "error" && message.code === "stale_epoch") return;
       }

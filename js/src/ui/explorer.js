@@ -58,6 +58,8 @@ export class ExplorerView {
   #hinting;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #saving;
+  /** What is beside the map once a point was clicked (point/index.js). @type {import("../point/index.js").Point | null} */
+  #point = null;
   #counts = this.#none();
   #countsDue = true;
 
@@ -115,6 +117,7 @@ export class ExplorerView {
 
   /** @param {Change} what */
   onChange(what) {
+    this.#point?.changed(what);
     if (what === "scene" && this.#pane.atHome) this.#pane.home();
     if (what === "style") this.#restyle();
     if (what === "tiles" || what === "scene" || what === "scale") {
@@ -168,7 +171,7 @@ export class ExplorerView {
         tabindex: 0,
         role: "application",
         "aria-label":
-          "Map of the loss. Arrows pan, plus and minus zoom, 0 is home, Enter reads the value in the middle.",
+          "Map of the loss. Arrows pan, plus and minus zoom, 0 is home, Enter reads the value in the middle, c its curvature.",
         // JupyterLab has shortcuts for the same keys, and a menu for the same button.
         "data-lm-suppress-shortcuts": "true",
         "data-jp-suppress-context-menu": "",
@@ -199,6 +202,7 @@ export class ExplorerView {
         size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
         home: () => this.#pane.home(),
         probe: () => this.#readout.probeCentre(),
+        press: (at) => this.#press(at),
         hover: (at) => this.#readout.hover(at),
         gesture: (active) => this.#pane.hold(active),
         hint: () => this.#showHint("Click the map, or hold Ctrl, to zoom with the wheel"),
@@ -208,7 +212,7 @@ export class ExplorerView {
     const greet = () => {
       if (this.#greeted) return;
       this.#greeted = true;
-      this.#showHint("wheel or + − zooms · drag or arrows pan · 0 is home", FIRST_HINT_MS);
+      this.#showHint("wheel or + − zooms · drag or arrows pan · click measures", FIRST_HINT_MS);
     };
     this.element.addEventListener("focusin", (event) => event.target === this.element && greet(), {signal});
     const {model} = this.#session;
@@ -222,7 +226,7 @@ export class ExplorerView {
       signal,
     );
     const resized = new ResizeObserver(() => this.#layout());
-    resized.observe(this.element);
+    resized.observe(this.#map);
     // A cell that scrolls out of sight draws nothing and wants nothing.
     const seen = new IntersectionObserver((entries) => {
       this.#visible = entries[entries.length - 1].isIntersecting;
@@ -238,9 +242,10 @@ export class ExplorerView {
   }
 
   #layout() {
-    const width = this.element.clientWidth;
+    const whole = this.element.clientWidth;
+    const width = this.#map.clientWidth;
     if (width === 0) return;
-    const size = width < NARROW ? "narrow" : width < COMPACT ? "compact" : "wide";
+    const size = whole < NARROW ? "narrow" : whole < COMPACT ? "compact" : "wide";
     this.element.dataset.size = size;
     const {onLine} = this.#pane;
     this.#room = onLine ? LINE_ROOM : size === "narrow" ? NARROW_ROOM : ROOM;
@@ -309,6 +314,17 @@ export class ExplorerView {
     this.onChange("scale");
   }
 
+  /** @param {[number, number]} [pixels] */
+  async #press(pixels) {
+    const {viewport} = this.#pane;
+    const at = viewport && (pixels ? viewport.toPlane(pixels) : viewport.center);
+    const part = await this.#session.part();
+    if (!part) return this.#showHint("A kernel is needed to measure a point");
+    this.#point ??= part.open(this.element, this.#session, this.#pane, this.#signal);
+    // Since then it was zoomed: it was a double click.
+    if (at && viewport === this.#pane.viewport) this.#point?.press(at);
+  }
+
   /** @param {string} text @param {number} [ms] */
   #showHint(text, ms = HINT_MS) {
     say(this.#hint, text);
@@ -331,6 +347,7 @@ export class ExplorerView {
     }
     this.#nodes.draw(pane.quads, pane.ratio, pane.onLine);
     this.#readout.draw();
+    this.#point?.draw();
     this.element.dataset.renderer = pane.rendererKind;
     if (this.#countsDue) {
       this.#countsDue = false;

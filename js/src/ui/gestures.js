@@ -7,18 +7,20 @@ const MOST_PER_EVENT = 240;
 /** A wheel has come to rest after this many ms. */
 const REST = 160;
 const LINE = 40;
+/** A hand that moves by fewer pixels has clicked. */
+const STILL = 4;
 
 /**
  * @typedef {{
  *   panBy(dx: number, dy: number): void,
  *   zoomAt(factor: number, at?: [number, number]): void,
  *   whole(distance: number): number, cell(): number, size(): [number, number],
- *   home(): void, probe(): void,
+ *   home(): void, probe(): void, press(at?: [number, number]): void,
  *   hover(at: [number, number] | null): void,
  *   gesture(active: boolean): void,
  *   hint(): void
  * }} Hands  whole: the nearest distance that is whole device pixels, by which a picture can be moved as it is; cell: pixels
- *   of a cell of the drawn level; gesture: one begins or ends; hint: the wheel was left to the page
+ *   of a cell of the drawn level; press: without a drag, or by key in the middle; gesture: one begins or ends; hint: the wheel was left to the page
  */
 
 /**
@@ -44,6 +46,7 @@ const onControl = (event) => event.target instanceof Element && event.target.clo
 function pointer(root, area, hands, signal) {
   /** @type {{id: number, x: number, y: number} | null} */
   let held = null;
+  let pressed = [0, 0];
   const down = (/** @type {PointerEvent} */ event) => {
     if (event.button !== 0 || onControl(event)) return;
     // The browser's own reaction would select text; focus is then ours to give.
@@ -51,6 +54,7 @@ function pointer(root, area, hands, signal) {
     // Somebody who uses the pointer knows where they are: the ring is for the keyboard.
     root.focus(/** @type {FocusOptions} */ ({preventScroll: true, focusVisible: false}));
     held = {id: event.pointerId, x: event.clientX, y: event.clientY};
+    pressed = place(area, event);
     area.setPointerCapture(event.pointerId);
     area.classList.add("la-held");
     hands.gesture(true);
@@ -69,7 +73,9 @@ function pointer(root, area, hands, signal) {
     held = null;
     area.classList.remove("la-held");
     hands.gesture(false);
-    hands.hover(event.type === "pointerup" ? place(area, event) : null);
+    const at = event.type === "pointerup" ? place(area, event) : null;
+    if (at && Math.hypot(at[0] - pressed[0], at[1] - pressed[1]) < STILL) hands.press(at);
+    hands.hover(at);
   };
   area.addEventListener("pointerdown", down, {signal});
   area.addEventListener("pointermove", move, {signal});
@@ -124,6 +130,7 @@ function keyboard(root, area, hands, signal) {
     _: () => hands.zoomAt(Math.SQRT1_2),
     0: () => hands.home(),
     Enter: () => hands.probe(),
+    c: () => hands.press(),
     Escape: () => root.blur(),
   };
   const press = (/** @type {KeyboardEvent} */ event) => {

@@ -2,11 +2,13 @@
 
 from lossatlas.curvature.density import Density
 from lossatlas.curvature.diagonal import Diagonal, diagonal
+from lossatlas.curvature.jet import Jet, jet_at, with_differences
 from lossatlas.curvature.matrices import Matrix
 from lossatlas.curvature.principal import principal
 from lossatlas.curvature.products import Hessian, Products
 from lossatlas.curvature.sharpness import sharpness
 from lossatlas.curvature.spectrum import Spectrum
+from lossatlas.curvature.stability import Stability, stability_of
 from lossatlas.curvature.stream import stream
 from lossatlas.curvature.study import Study, spectrum_at
 from lossatlas.curvature.table import Sharpness, SharpnessComparison
@@ -15,15 +17,20 @@ __all__ = [
     "Density",
     "Diagonal",
     "Hessian",
+    "Jet",
     "Matrix",
     "Products",
     "Sharpness",
     "SharpnessComparison",
     "Spectrum",
+    "Stability",
     "Study",
     "diagonal",
+    "jet_at",
     "principal",
     "sharpness",
     "spectrum_at",
+    "stability_of",
     "stream",
+    "with_differences",
 ]

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import plotly.graph_objects as go
+
+
+class Line(Protocol):
+    """A limit of stability, in units of the eigenvalue; None where there is none."""
+
+    @property
+    def limit(self) -> float | None:
+        """Where it is."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Its formula."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What it says."""
+        ...
+
 
 _BLUE, _PALE, _RED, _GREY = "#1c7ed6", "rgba(28,126,214,0.18)", "#e8590c", "#98a1b1"
 
@@ -22,11 +44,13 @@ def spectrum_figure(
     size: int,
     width: float,
     title: str,
+    line: Line | None = None,
 ) -> go.Figure:
     """The density (G,) with its band (2, G) over the grid (G,), and k eigenvalues with their residuals as error bars.
 
     size: how many eigenvalues there are in all; width: of the Gaussian that each is drawn as. The axis ends where less than
-    one of them would be: nothing that counts lies below. Eigenvalues that have not converged are open circles.
+    one of them would be: nothing that counts lies below. Eigenvalues that have not converged are open circles. line: a limit
+    of stability, dashed, with its label.
     """
     lowest = _BELOW / (size * width * np.sqrt(2.0 * np.pi))
     highest = float(np.max(values, initial=lowest))
@@ -53,6 +77,11 @@ def spectrum_figure(
                 hovertemplate="λ %{x:.6g} ± %{error_x.array:.2g}<extra></extra>",
             )  # fmt: skip
     figure.add_vline(x=0.0, line={"color": _GREY, "width": 1, "dash": "dot"})
+    if line is not None and line.limit is not None:
+        figure.add_vline(
+            x=line.limit, line={"color": _RED, "width": 1.5, "dash": "dash"}, annotation_text=line.label,
+            annotation_font_color=_RED, annotation_hovertext=line.reason,
+        )  # fmt: skip
     figure.update_layout(
         title=title, template="plotly_white", height=380, margin={"l": 70, "r": 24, "t": 48, "b": 56},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},

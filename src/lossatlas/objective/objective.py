@@ -400,6 +400,11 @@ class Objective:
             return self._made.copy()
 
     @property
+    def weight_decay(self) -> float:
+        """λ of the ½ λ‖θ‖² that the loss holds."""
+        return float(getattr(self._made, "decay", 0.0))
+
+    @property
     def held(self) -> Sequence[Batch] | None:
         """The chunks that are evaluated; None of a plain function, which has no data."""
         return self._made.chunks if isinstance(self._made, ModelReplica) else None

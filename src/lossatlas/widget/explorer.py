@@ -15,6 +15,7 @@ import ipywidgets
 import traitlets
 
 from lossatlas import jobs
+from lossatlas.curvature import Stability
 from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
@@ -46,8 +47,11 @@ class Explorer(anywidget.AnyWidget):
     `landscape.directions`, "" for the usual; bookmarks: positions of these controls by name; tolerance: share of the
     visible range that the map may be off by, 0 for every node evaluated; theme: "auto", "light" or "dark"; renderer:
     "auto", "webgl2" or "cpu"; scale: "auto", "linear" or "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
+    stability: asked for at each point that is clicked, where an optimizer's steps stop coming back (`la.explore(…,
+    optimizer=, full_batch=)` passes it).
     """
 
+    # What a click on the map opens is sent when it is first asked for (static/point.js), and in no notebook.
     _esm = _STATIC / "widget.js"
     _css = _STATIC / "widget.css"
 
@@ -78,7 +82,9 @@ class Explorer(anywidget.AnyWidget):
     _names: NamedDirections | None = None  # until there is a session
     _history: History
 
-    def __init__(self, landscape: Landscape, **traits: Any) -> None:
+    def __init__(
+        self, landscape: Landscape, *, stability: Callable[[], Stability | None] = lambda: None, **traits: Any
+    ) -> None:
         if not isinstance(landscape, Landscape):
             raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
         home = landscape.home
@@ -93,7 +99,8 @@ class Explorer(anywidget.AnyWidget):
         kernel.answer_where_asked(self.comm)
         self._session = Session(
             landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step,
-            on_names=self._tell_scene, tolerance=self.tolerance,
+            on_names=self._tell_scene, on_position=self._turn_to, stability=stability,
+            part=(_STATIC / "point.js").read_bytes, tolerance=self.tolerance,
         )  # fmt: skip
         self.on_msg(_weakly(self._on_message))
         self.observe(self._on_turn, list(_CONTROLS))
@@ -194,6 +201,10 @@ class Explorer(anywidget.AnyWidget):
         with self.hold_sync(), self.hold_trait_notifications():
             for name in _CONTROLS:
                 setattr(self, name, position.get(name, self.trait_defaults(name)))
+
+    def _turn_to(self, position: Mapping[str, Any]) -> None:
+        """Some controls elsewhere, as by one hand."""
+        self._put({**self._position, **position})
 
     def _step(self, count: int) -> bool:
         position = self._history.step(count)

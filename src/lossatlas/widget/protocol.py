@@ -118,6 +118,36 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class Point:
+    """What the loss is like at a point, please: the slice there, then the spectrum as it comes; `span` is what is in sight."""
+
+    client: str
+    req: int
+    epoch: int
+    at: tuple[float, float]
+    span: float
+
+
+@dataclass(frozen=True)
+class Towards:
+    """Make eigenvector `index` of what was found for request `of` a direction, please, and turn u to it at that point."""
+
+    client: str
+    req: int
+    of: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """part: the front end's part for points, please. cancel: stop what request `req` began; what it has stays."""
+
+    client: str
+    kind: str
+    req: int
+
+
+@dataclass(frozen=True)
 class Command:
     """pause, resume, refresh, back, forward or bye."""
 
@@ -126,7 +156,7 @@ class Command:
     removed: bool = False
 
 
-Request = Hello | Want | Probe | Caption | Command
+Request = Hello | Want | Probe | Caption | Point | Towards | Ask | Command
 
 
 def parse(message: Any, scene: Scene) -> Request:
@@ -162,10 +192,21 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
             return Probe(client, req, _integer(message, "epoch"), _pair(message.get("at"), "probe.at"))
         case "caption":
             return Caption(client, _integer(message, "req"), _integer(message, "epoch"))
+        case "spectrum":
+            span: Any = message.get("span")
+            if not (_is_finite(span) and span > 0):
+                raise BadRequest(f"spectrum.span is {_show(span)}. Send the width in a of what is in sight.")
+            at = _pair(message.get("at"), "spectrum.at")
+            return Point(client, _integer(message, "req"), _integer(message, "epoch"), at, float(span))
+        case "towards":
+            return Towards(client, *(_integer(message, name) for name in ("req", "of", "index")))
+        case "part" | "cancel":
+            return Ask(client, kind, _integer(message, "req"))
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {_show(kind)}. Send hello, want, probe, caption, pause, resume, refresh, back, forward or bye."
+        f"k is {_show(kind)}. Send hello, want, probe, caption, spectrum, towards, part, cancel, pause, resume, refresh, "
+        "back, forward or bye."
     )
 
 

@@ -10,13 +10,27 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from lossatlas import jobs
+from lossatlas.curvature import Stability
 from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError
-from lossatlas.widget import protocol
+from lossatlas.widget import findings, protocol
 from lossatlas.widget.agenda import Agenda
 from lossatlas.widget.outbox import Outbox
-from lossatlas.widget.protocol import BadRequest, Caption, Command, Hello, Message, Probe, View, Want
+from lossatlas.widget.points import Points
+from lossatlas.widget.protocol import (
+    Ask,
+    BadRequest,
+    Caption,
+    Command,
+    Hello,
+    Message,
+    Point,
+    Probe,
+    Towards,
+    View,
+    Want,
+)
 from lossatlas.widget.publisher import publisher
 
 #: A new value means that the kernel has been started anew.
@@ -46,13 +60,17 @@ class Session:
         on_close: Callable[[], None] = lambda: None,
         on_step: Callable[[int], object] = lambda count: None,
         on_names: Callable[[], None] = lambda: None,
+        on_position: Callable[[dict[str, Any]], object] = lambda position: None,
+        stability: Callable[[], Stability | None] = lambda: None,
+        part: Callable[[], bytes] = lambda: b"",
         tolerance: float = 0.0,
     ) -> None:
         self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
-        self._on_names = on_names
+        self._on_names, self._on_position, self._part = on_names, on_position, part
         self._lock = threading.RLock()
         self._agenda = Agenda(landscape)
         self._outbox = Outbox(slowed)
+        self._points = Points(self._post, self._failed, stability)
         self._messages: list[Message] = []
         self._turning: Callable[[], Landscape] | None = None
         self._jobs: dict[int, jobs.Job[None]] = {}
@@ -125,6 +143,7 @@ class Session:
             for job in self._jobs.values():
                 job.cancel()
             self._jobs.clear()
+            self._points.close()
             self._agenda.wants.clear()
             self._messages.append(
                 protocol.error("closed", "This map was closed. Run its cell again for a new one.")
@@ -167,7 +186,20 @@ class Session:
                 self._probe(request)
             case Caption():
                 self._caption(request)
+            case Point():
+                self._check_epoch(request, "point")
+                self._check_reach(request)
+                self._points.begin(request, self.landscape)
+            case Ask(kind="part"):
+                self._post(findings.part(request.client, request.req, self._part()))
+            case Ask():
+                self._points.cancel(request.client, request.req)
+            case Towards():
+                name, position = self._points.towards(request, self.landscape)
+                self._post(findings.directed(request, name))
+                self._on_position(position)
             case Command(kind="bye"):
+                self._points.leave(request.client)
                 self._agenda.drop(request.client)
                 self._outbox.leave(request.client)
                 if request.removed and not self._agenda.wants:
@@ -183,12 +215,8 @@ class Session:
 
     def _probe(self, request: Probe) -> None:
         self._check_epoch(request, "point")
+        self._check_reach(request)
         landscape = self.landscape
-        if max(map(abs, request.at)) > landscape.slice.reach:
-            raise BadRequest(
-                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.slice.reach:.2g}.",
-                client=request.client, req=request.req,
-            )  # fmt: skip
 
         def work() -> Generator[None, None, Message]:
             values = yield from landscape.at(*request.at)
@@ -207,7 +235,15 @@ class Session:
         # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
         jobs.worker.submit(self._answer(request, work()), jobs.TURN)
 
-    def _check_epoch(self, request: Probe | Caption, what: str) -> None:
+    def _check_reach(self, request: Probe | Point) -> None:
+        landscape = self.landscape
+        if max(map(abs, request.at)) > landscape.slice.reach:
+            raise BadRequest(
+                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.slice.reach:.2g}.",
+                client=request.client, req=request.req,
+            )  # fmt: skip
+
+    def _check_epoch(self, request: Probe | Caption | Point, what: str) -> None:
         if request.epoch != self.epoch:
             raise BadRequest(
                 f"The {what} is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
@@ -220,7 +256,10 @@ class Session:
         try:
             self._post((yield from work))
         except Exception as error:  # every request gets an answer
-            self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
+            self._failed(request, error)
+
+    def _failed(self, request: Probe | Caption | Point, error: Exception) -> None:
+        self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
 
     def _watch(self, landscape: Landscape) -> None:
         """Be told of directions that are made or added; a line has none to choose from."""

@@ -1,0 +1,243 @@
+"""Points: what pages want to know of points of the map, one at a time each, and the eigenvectors that were found there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossatlas import jobs
+from lossatlas.closeup import Closeup
+from lossatlas.curvature import Spectrum, Stability
+from lossatlas.curvature.dense import DENSE
+from lossatlas.geometry import Direction, Turn
+from lossatlas.landscape import Landscape
+from lossatlas.objective import Objective
+from lossatlas.widget import findings
+from lossatlas.widget.protocol import BadRequest, Message, Point, Towards
+
+#: At least so many seconds between two messages about a point, and as many times what making one takes.
+INTERVAL, _SHARE = 0.12, 4.0
+
+# A point is started from what is known of another one within this distance, in the length of u.
+_NEAR = 0.03
+
+# What the eigenvectors of earlier points may take of memory, in bytes; those of the newest are kept in any case.
+_KEPT_BYTES = 256 << 20
+
+# Where a direction's name is kept that is none of an eigenvector.
+_WAY = -1
+
+_Key = tuple[str, int]  # a page and the number of its request
+
+
+@dataclass(eq=False)
+class _Found:
+    """What one request has brought, at `theta`, (P,), of an objective."""
+
+    objective: Objective
+    theta: Any
+    spectrum: Spectrum | None = None
+    last: Message | None = None  # what was told of it
+    names: dict[int, str] = field(default_factory=dict)  # of its eigenvectors that are directions
+
+    @property
+    def bytes(self) -> int:
+        """What its vectors take."""
+        vectors = self.spectrum.eigenvectors if self.spectrum is not None else None
+        return 0 if vectors is None else vectors.numel() * vectors.element_size()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A request under way. Nothing keeps it when it has ended: a study holds graphs."""
+
+    request: Point
+    size: int  # P
+    stability: Stability | None = None
+    closeup: Closeup | None = None
+    found: _Found | None = None
+
+
+class Points:
+    """One run a page: a new request cancels the one before, whose findings stay.
+
+    post(message) sends to the pages; fail(request, error) says what went wrong; stability() is where an optimizer's steps
+    stop coming back, asked anew for each point.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[Message], None],
+        fail: Callable[[Point, Exception], None],
+        stability: Callable[[], Stability | None],
+    ) -> None:
+        self._post, self._fail, self._stability = post, fail, stability
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[int, jobs.Job[None]]] = {}
+        self._found: OrderedDict[_Key, _Found] = OrderedDict()
+
+    def begin(self, request: Point, landscape: Landscape) -> None:
+        """Measure a point, and stop what this page had measured so far; asked again, tell again what is known."""
+        with self._lock:
+            known = self._found.get((request.client, request.req))
+            running = self._running.get(request.client)
+        if running is not None and running[0] == request.req:
+            return
+        if known is not None and known.last is not None:
+            self._post(known.last)
+            return
+        self.cancel(request.client)
+        work = self._measure(request, landscape)
+        next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
+        job = jobs.Job(work, jobs.POINT)
+        with self._lock:
+            self._running[request.client] = (request.req, job)
+        jobs.worker.add(job)
+
+    def cancel(self, client: str, req: int | None = None) -> None:
+        """Stop a page's run, or only if it is that of request `req`; it ends by saying what it has."""
+        with self._lock:
+            running = self._running.get(client)
+            if running is not None and req in (None, running[0]):
+                del self._running[client]
+                running[1].cancel()
+
+    def leave(self, client: str) -> None:
+        """A page has gone: nobody asks for what it found."""
+        self.cancel(client)
+        with self._lock:
+            for key in [key for key in self._found if key[0] == client]:
+                del self._found[key]
+
+    def close(self) -> None:
+        """Stop everything and forget it."""
+        for client in {*self._running, *(client for client, _ in self._found)}:
+            self.leave(client)
+
+    def towards(self, request: Towards, landscape: Landscape) -> tuple[str, dict[str, Any]]:
+        """Make an eigenvector a direction: its name, and where the controls stand to turn u to it, through its point.
+
+        Raises BadRequest for what was not found here, or is forgotten.
+        """
+        with self._lock:
+            found = self._found.get((request.client, request.of))
+        spectrum = found.spectrum if found is not None and found.objective is landscape.objective else None
+        if found is None or spectrum is None or not 0 <= request.index < len(spectrum.eigenvalues):
+            raise BadRequest(
+                "This eigenvector is not known any more. Measure the point again.", client=request.client, req=request.req
+            )  # fmt: skip
+        if landscape.on_line:
+            raise BadRequest(
+                "A line is not turned. Make a landscape of a plane to turn to an eigenvector.",
+                client=request.client, req=request.req,
+            )  # fmt: skip
+        assert found.last is not None
+        place = _place(found.last[0]["at"])
+        if request.index not in found.names:
+            value = spectrum.eigenvalues[request.index]
+            found.names[request.index] = _added(
+                landscape, f"eigenvector {request.index + 1} at {place}", spectrum.eigenvectors[:, request.index],
+                f"eigenvector of the Hessian at {place}, eigenvalue {value:.6g}",
+            )  # fmt: skip
+        position: dict[str, Any] = {"turn_u": 90, "u_from": "", "u_to": found.names[request.index]}
+        return found.names[request.index], position | _through(found, landscape, place)
+
+    def _measure(self, request: Point, landscape: Landscape) -> Generator[None, None, None]:
+        run = _Run(request, landscape.objective.size)
+        try:
+            run.stability = self._stability()
+            yield
+            yield from self._run(run, landscape)
+            self._tell(run, done=True)
+        except GeneratorExit:
+            self._tell(run, done=True, cancelled=True)
+            raise
+        except Exception as error:  # every request gets an answer
+            self._fail(request, error)
+        finally:
+            self._ended(request)
+
+    def _run(self, run: _Run, landscape: Landscape) -> Generator[None, None, None]:
+        request = run.request
+        near = self._nearby(request, landscape)
+        closeup = run.closeup = Closeup(landscape, request.at, request.span, near=near)
+        run.found = _Found(landscape.objective, closeup.theta)
+        with self._lock:
+            self._found[request.client, request.req] = run.found
+        due, told, products = 0.0, (closeup.jet, False), 0
+        for _ in closeup.run():
+            # What is new in kind is told at once: the slice, its differences, the first density.
+            now, begun = (closeup.jet, closeup.study.tells), time.monotonic()
+            count = closeup.study.hessian.products
+            if closeup.jet is not None and (now != told or (count > products and begun >= due)):
+                told, products = now, count
+                self._tell(run)
+                ended = time.monotonic()
+                due = ended + max(INTERVAL, _SHARE * (ended - begun))
+            yield
+
+    def _nearby(self, request: Point, landscape: Landscape) -> Spectrum | None:
+        """What this page knows of the nearest point of the same objective, if that is so near that it helps."""
+        theta = landscape.slice.at(*request.at[: len(landscape.slice.directions)])
+        with self._lock:
+            found = [one for (client, _), one in self._found.items() if client == request.client]
+        known = [
+            (float((one.theta - theta).norm()), one.spectrum)
+            for one in found
+            if one.spectrum is not None and one.objective is landscape.objective
+        ]
+        reach = _NEAR * float(landscape.slice.directions[0].norm())
+        distance, nearest = min(known, key=lambda pair: pair[0], default=(float("inf"), None))
+        return nearest if distance <= reach else None
+
+    def _tell(self, run: _Run, *, done: bool = False, cancelled: bool = False) -> None:
+        closeup, found, spectrum = run.closeup, run.found, None
+        study = None if closeup is None else closeup.study
+        if found is not None and study is not None:
+            spectrum = found.spectrum = study.spectrum() if study.tells else None
+        message = findings.found(
+            run.request, None if closeup is None else closeup.jet, spectrum,
+            products=0 if study is None else study.hessian.products, of=run.size if run.size <= DENSE else None,
+            size=run.size, stability=run.stability, done=done, cancelled=cancelled,
+        )  # fmt: skip
+        if found is not None:
+            found.last = message
+        self._post(message)
+
+    def _ended(self, request: Point) -> None:
+        """Let go of a run, and of the eigenvectors of the oldest points when there are too many."""
+        with self._lock:
+            running = self._running.get(request.client)
+            if running is not None and running[0] == request.req:
+                del self._running[request.client]
+            while len(self._found) > 1 and sum(found.bytes for found in self._found.values()) > _KEPT_BYTES:
+                self._found.popitem(last=False)
+
+
+def _place(at: Sequence[float]) -> str:
+    return f"({at[0]:.3g}, {at[1]:.3g})".replace("-", "−")
+
+
+def _through(found: _Found, landscape: Landscape, place: str) -> dict[str, Any]:
+    """Where the control stands that moves the plane, so that the point is its origin."""
+    way = found.theta - landscape.turned(Turn()).slice.origin
+    if not bool(way.any()):
+        return {"offset": 0.0, "offset_along": ""}
+    if _WAY not in found.names:
+        found.names[_WAY] = _added(landscape, f"the way to {place}", way, f"from the map's origin to {place}")
+    return {"offset": 1.0, "offset_along": found.names[_WAY]}
+
+
+def _added(landscape: Landscape, name: str, vector: Any, about: str) -> str:
+    """Put a direction in under a name that is not taken."""
+    taken, count, free = landscape.directions.names, 1, name
+    while free in taken:
+        count += 1
+        free = f"{name} · {count}"
+    made = Direction.own(vector, free)
+    landscape.directions.add(free, Direction(made.vector, free, made.recipe, about))
+    return free
