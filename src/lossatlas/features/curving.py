@@ -217,6 +217,16 @@ class Trace(Curving):
 KINDS: tuple[type[Curving], ...] = (SliceCurvature, Extremes, Trace)
 CURVATURE_FIELDS: tuple[str, ...] = tuple(name for kind in KINDS for name in kind.fields)
 
+#: What they are called where they are chosen.
+CURVATURE_LABELS = {
+    "curvature_max": "κ max in the slice",
+    "curvature_min": "κ min in the slice",
+    "lambda_max": "λ max",
+    "lambda_min": "λ min",
+    "lambda_ratio": "|λ min / λ max|",
+    "trace": "trace of H",
+}
+
 
 def along_curve(points: Sequence[Point]) -> list[Point]:
     """Points in the order of a Hilbert curve through their square, so that each lies near the one before."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lossatlas.features import CURVATURE_LABELS
 from lossatlas.geometry import CELLS, TileAddress
 from lossatlas.sampling import Pass
 from lossatlas.scene import Scene
@@ -288,7 +289,10 @@ def scene_head(scene: Scene) -> Head:
             {"name": name, "length": length, "unit": unit, "about": about}
             for (name, length, unit), about in zip(scene.axes, (*scene.about, "", ""), strict=False)
         ],
-        "fields": [{"name": name} for name in scene.fields],
+        "fields": [
+            {"name": name, **({"label": CURVATURE_LABELS[name]} if name in CURVATURE_LABELS else {})}
+            for name in scene.fields
+        ],
         "home": list(scene.home),
         "tile": CELLS,
         "z": list(scene.levels),
