@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     found.add_argument(
         "--models", nargs="*", default=["digits MLP", "784 MLP", "CNN", "ResNet-20", "transformer"]
     )
-    found.add_argument("--parts", nargs="*", default=["packages", "products", "first"])
+    found.add_argument("--parts", nargs="*", default=["packages", "products", "first", "warm"])
     found.add_argument("--cores", type=int, default=2)
     found.add_argument("--rounds", type=int, help="of the packages; by default more where one takes less")
     found.add_argument("--share", type=float, default=1.0, help="of the data that are measured on otherwise")
@@ -59,6 +59,8 @@ from lossatlas.curvature import Hessian  # noqa: E402
 # Samples, rounds and seeds of the comparison with packages. Everything together is asked for once a seed.
 COMPARED = {"digits MLP": (1797, 6, 3), "CNN": (128, 4, 2), "ResNet-20": (32, 3, 1)}
 FIRST = ("digits MLP", "ResNet-20")
+WARM = {"digits MLP": 16, "CNN": 8}  # pairs of points
+APART = 0.03  # how far the two are apart, in units of the plane
 ERROR = 1e-4  # relative, of each of the five largest
 BOTTOM_ERROR = 1e-3  # of each of the two smallest, relative to the largest
 TOLERANCES = (0.3, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003, 0.001, 3e-4, 1e-4)
@@ -71,6 +73,7 @@ def main() -> None:
     for name in CHOSEN.models:
         for part, measured, names in (
             ("packages", packages, COMPARED), ("products", products, CHOSEN.models), ("first", first, FIRST),
+            ("warm", warm, WARM),
         ):  # fmt: skip
             if part in CHOSEN.parts and name in names:
                 say(f"{name}: {part}")
@@ -105,21 +108,27 @@ def packages(name: str) -> dict[str, Any]:
     by_magnitude = 5 + int((np.abs(truth[5:]) > truth[4]).sum())
     peers = [PyHessian(task, data, by_magnitude), Curvlinops(task, data), Eigenthings(task, data)]
     ours = Ours(objective)
-    budgets = {one.name: [budgets_of(one, truth, seed) for seed in range(seeds)] for one in (ours, *peers)}
-    rows: dict[str, list[dict[str, Any]]] = {one.name: [] for one in (ours, *peers)}
+    everyone = (ours, OneStart(objective), *peers)
+    budgets = {one.name: [budgets_of(one, truth, seed) for seed in range(seeds)] for one in everyone}
+    rows: dict[str, list[dict[str, Any]]] = {one.name: [] for one in everyone}
     for round_ in range(rounds):
         seed = round_ % seeds
-        for one in (ours, *peers):
+        for one in everyone:
             if not isinstance(one, Ours):
                 torch.set_num_threads(CHOSEN.cores)
             rows[one.name].append(
-                one_round(one, budgets[one.name][seed], seed, truth, everything=round_ < seeds)
+                one_round(
+                    one,
+                    budgets[one.name][seed],
+                    seed,
+                    truth,
+                    everything=round_ < seeds and not isinstance(one, OneStart),
+                )  # fmt: skip
             )
-    for one in (ours, *peers):
+    for one in everyone:
         taken = [[row[what] for row in rows[one.name] if what in row] for what in ("top", "all")]
-        say(
-            f"  {one.name}: top {np.median(taken[0]):.2f} s, all {np.median(taken[1]):.2f} s, budgets {budgets[one.name]}"
-        )
+        every = f", all {np.median(taken[1]):.2f} s" if taken[1] else ""
+        say(f"  {one.name}: top {np.median(taken[0]):.2f} s{every}, budgets {budgets[one.name]}")
     return {
         "samples": samples, "size": task.size, "truth": truth.tolist(), "probe": probe, "budgets": budgets, "rounds": rows,
         "asked": {peer.name: peer.asked for peer in peers}, "trace": ours.trace, "by_magnitude": by_magnitude,
@@ -150,12 +159,26 @@ class Ours:
         return found.eigenvalues
 
 
+class OneStart(Ours):
+    """The same without a second start, so without looking for what the first one misses: as the peers do."""
+
+    name = "lossatlas, one start"
+
+    def top(self, budget: float, seed: int) -> np.ndarray:
+        """The five largest, as far as one start sees them."""
+        return self._objective.spectrum(
+            top=5, bottom=0, tolerance=budget, seed=seed, thorough=False, products=400
+        ).eigenvalues
+
+
 def budgets_of(one: Ours | Peer, truth: np.ndarray, seed: int) -> dict[str, Any]:
     """The least that reaches the error, for the largest ones and, of ours all at once, for the smallest."""
     if isinstance(one, Ours):
         return {
             "top": least(one.budgets(), lambda budget: error(one.top(budget, seed), truth) <= ERROR),
-            "all": least(
+            "all": None
+            if isinstance(one, OneStart)
+            else least(
                 one.budgets(),
                 lambda budget: (
                     error(found := one.all(budget, seed), truth) <= ERROR
@@ -365,6 +388,32 @@ def first(name: str) -> dict[str, Any]:
                 break
         rows.append({"first": seen[0][0], "tenth": seen[-1][0], "products": seen[0][1]})
     return {"samples": samples, "fresh": rows[0], "later": rows[1:]}
+
+
+# A start from a point nearby
+
+
+def warm(name: str) -> dict[str, Any]:
+    """Products to the largest pair, its residual within 1e-3, from a random start and from the pair of a point nearby."""
+    task = problem(name)
+    samples = max(8, int(len(task.data[0]) * CHOSEN.share))
+    objective = la.Objective(task.model, task.loss, (task.data[0][:samples], task.data[1][:samples]))
+    landscape = la.Landscape(objective, la.Plane.random(objective, seed=0))
+    draw, rows = np.random.default_rng(1), []
+    for _ in range(WARM[name]):
+        there, angle = draw.uniform(-0.5, 0.5, 2), draw.uniform(0, 2 * np.pi)
+        here = there + APART * np.array([np.cos(angle), np.sin(angle)])
+        asked: dict[str, Any] = {"top": 1, "bottom": 0, "thorough": False, "products": 400}
+        known = landscape.spectrum(tuple(there), **asked)
+        cold, begun = (landscape.spectrum(tuple(here), near=near, **asked) for near in (None, known))
+        rows.append(
+            {
+                "cold": cold.products,
+                "warm": begun.products,
+                "apart": abs(begun.eigenvalues[0] / cold.eigenvalues[0] - 1),
+            }
+        )
+    return {"samples": samples, "rows": rows}
 
 
 if __name__ == "__main__":
