@@ -116,15 +116,8 @@ def packages(name: str) -> dict[str, Any]:
         for one in everyone:
             if not isinstance(one, Ours):
                 torch.set_num_threads(CHOSEN.cores)
-            rows[one.name].append(
-                one_round(
-                    one,
-                    budgets[one.name][seed],
-                    seed,
-                    truth,
-                    everything=round_ < seeds and not isinstance(one, OneStart),
-                )  # fmt: skip
-            )
+            everything = round_ < seeds and not isinstance(one, OneStart)
+            rows[one.name].append(one_round(one, budgets[one.name][seed], seed, truth, everything))
     for one in everyone:
         taken = [[row[what] for row in rows[one.name] if what in row] for what in ("top", "all")]
         every = f", all {np.median(taken[1]):.2f} s" if taken[1] else ""

@@ -12,6 +12,7 @@ from lossatlas.curvature.stability import Stability, stability_of
 from lossatlas.curvature.stream import stream
 from lossatlas.curvature.study import Study, spectrum_at
 from lossatlas.curvature.table import Sharpness, SharpnessComparison
+from lossatlas.curvature.ways import prepare
 
 __all__ = [
     "Density",
@@ -27,6 +28,7 @@ __all__ = [
     "Study",
     "diagonal",
     "jet_at",
+    "prepare",
     "principal",
     "sharpness",
     "spectrum_at",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from lossatlas.objective import Objective
 from lossatlas.objective.data import Batch, map_tensors
 from lossatlas.objective.own import deep_copy
 from lossatlas.objective.replica import ModelReplica
+
+_log = logging.getLogger("lossatlas")
 
 PLAIN = "double backward"
 WRITTEN = "double backward with attention written out"
@@ -64,6 +67,14 @@ def way_of(objective: Objective, matrix: Matrix, theta: Tensor) -> Generator[Non
         objective.kept[key] = yield from _found(objective, matrix, theta)
     found: Way = objective.kept[key]
     return found
+
+
+def prepare(objective: Objective) -> Generator[None, None, None]:
+    """Find the way of the Hessian before somebody waits for it, as a job; what goes wrong is told to whoever asks."""
+    try:
+        yield from way_of(objective, "hessian", objective.theta)
+    except Exception as error:
+        _log.info("There is no way to the Hessian yet: %s", error)
 
 
 def _found(objective: Objective, matrix: Matrix, theta: Tensor) -> Generator[None, None, Way]:

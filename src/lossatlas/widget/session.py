@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from lossatlas import jobs
-from lossatlas.curvature import Stability
+from lossatlas.curvature import Stability, prepare
 from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError
@@ -37,6 +37,9 @@ from lossatlas.widget.publisher import publisher
 BOOT = uuid.uuid4().hex[:8]
 
 _STATUS_EVERY = 0.25
+
+# Under which name an objective keeps the job that prepares it for clicks.
+_PREPARED = "prepared for clicks"
 
 # The name under which the home view is wanted until the first page says what it wants.
 _NOBODY = ""
@@ -329,6 +332,7 @@ class Session:
                 if piece is None:
                     self._jobs.pop(jobs.TILES, None)
                     self._wake()
+                    self._prepare()
                     return
                 ahead = self._agenda.next_preview()
             (address, layer), points = piece
@@ -356,6 +360,12 @@ class Session:
                     self._announce(address)
             self._wake()
             yield
+
+    def _prepare(self) -> None:
+        """While nothing else is wanted, find out once per objective what the first click on the map would wait for."""
+        kept = self.landscape.objective.kept
+        if not (self.paused or self.closed) and _PREPARED not in kept:
+            kept[_PREPARED] = jobs.worker.submit(prepare(self.landscape.objective), jobs.TILES)
 
     def _find_previews(self) -> Generator[None, None, None]:
         """Let the agenda know, once a scene, which samples are worth a look before all data are."""
