@@ -54,7 +54,7 @@ from torch import Tensor  # noqa: E402
 
 import lossatlas as la  # noqa: E402
 from lossatlas import jobs  # noqa: E402
-from lossatlas.curvature import Hessian  # noqa: E402
+from lossatlas.curvature import Products  # noqa: E402
 
 # Samples, rounds and seeds of the comparison with packages. Everything together is asked for once a seed.
 COMPARED = {"digits MLP": (1797, 6, 3), "CNN": (128, 4, 2), "ResNet-20": (32, 3, 1)}
@@ -337,7 +337,7 @@ def products(name: str) -> dict[str, Any]:
         for chunk in objective.held:
             torch.autograd.grad(task.loss(task.model(chunk.x), chunk.y), parameters)
 
-    kept, anew = Hessian(objective, objective.theta), Hessian(objective, objective.theta, budget=0)
+    kept, anew = Products(objective, objective.theta), Products(objective, objective.theta, budget=0)
     v = torch.randn(objective.size, generator=torch.Generator().manual_seed(0))
     ways: dict[str, Callable[[], Any]] = {
         "gradient": gradient,

@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "scene": {"objective", "geometry"},
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scene"},
     "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
+    "at_point": {"jobs", "geometry", "curvature", "features", "landscape", "closeup"},
     "spread": {"objective", "geometry", "landscape"},
     "figures": set(),
     "widget": {
@@ -42,7 +43,18 @@ ROOMS: dict[str, set[str]] = {
 }
 JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", "traitlets"}
 FORBIDDEN = dict.fromkeys(
-    ("objective", "geometry", "sampling", "curvature", "features", "scene", "landscape", "closeup", "spread"),
+    (
+        "objective",
+        "geometry",
+        "sampling",
+        "curvature",
+        "features",
+        "scene",
+        "landscape",
+        "closeup",
+        "at_point",
+        "spread",
+    ),
     JUPYTER,
 ) | {
     "figures": {"torch"},

@@ -6,8 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import jobs
-from lossatlas.closeup import Closeup
+from lossatlas import at_point
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -21,7 +20,7 @@ from lossatlas.curvature import (
 )
 from lossatlas.curvature.stability import read
 from lossatlas.features import CriticalPoint
-from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory, check_point
+from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.sampling import Map, Profile, Tile
@@ -40,6 +39,7 @@ __all__ = [
     "Diagonal",
     "Direction",
     "EvaluationError",
+    "Jet",
     "Landscape",
     "Line",
     "Map",
@@ -159,19 +159,6 @@ def _line_of(
     return now
 
 
-def _jet(landscape: Landscape, at: Any = (0.0, 0.0), span: float | None = None) -> Jet:
-    """Loss, gradient and curvature of the slice at a point: by autograd, and by second differences over span / 16.
-
-    at: (a, b) of a plane, or a of a line; span: the width in a of what is looked at, by default of the home view. Raises
-    ValueError for what is no point or has no Hessian, EvaluationError when the model raises.
-    """
-    where = check_point("at", (at, 0.0) if landscape.on_line and not isinstance(at, Sequence) else at)
-    width = landscape.home[1] - landscape.home[0] if span is None else span
-    if not 0 < width < float("inf"):
-        raise ValueError(f"span is {span!r}. Pass the width in a of what is looked at, above 0.")
-    return jobs.call(Closeup(landscape, where, width).look())
-
-
 def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any:
     """The profile of a landscape on a line as a Plotly figure: exact values at `num` points over its home view.
 
@@ -222,6 +209,7 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.explore = _explore  # type: ignore[attr-defined]
 Landscape.figure = _figure  # type: ignore[attr-defined]
-Landscape.jet = _jet  # type: ignore[attr-defined]
+for _method in (at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point):
+    setattr(Landscape, _method.__name__, _method)
 Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]
 Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
-from lossatlas.curvature import Spectrum, Study, spectrum_at, stream
-from lossatlas.features import CURVATURE_FIELDS, KINDS, CriticalPoint, Search
+from lossatlas.features import CURVATURE_FIELDS, KINDS
 from lossatlas.geometry import (
     CHOICES,
     HOME,
@@ -141,7 +140,7 @@ class Landscape:
     @property
     def evaluated(self) -> int:
         """How many nodes have been evaluated, of any field."""
-        kinds = [self._evaluator.kept[kind].store for kind in KINDS if kind in self._evaluator.kept]
+        kinds = [self.kept[kind].store for kind in KINDS if kind in self.kept]
         return sum(store.evaluated for store in (self._store, *kinds))
 
     def evaluate(self, a: Any, b: Any = None, *, field: str = "loss") -> Any:
@@ -289,31 +288,6 @@ class Landscape:
             )
         )  # fmt: skip
 
-    def spectrum(
-        self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any
-    ) -> Spectrum | dict[str, Spectrum]:
-        """The spectrum of the Hessian of the loss at a point, (a, b) of a plane or a of a line.
-
-        options: as of `objective.spectrum`. Raises TypeError or ValueError for what is no point or cannot be asked,
-        EvaluationError when the model raises.
-        """
-        return spectrum_at(self.objective, self._theta(at), top, bottom, **options)
-
-    def spectra(
-        self, at: Any = (0.0, 0.0), top: int = 5, bottom: int = 2, **options: Any
-    ) -> Iterator[Spectrum]:
-        """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
-        return stream(Study(self.objective, self._theta(at), top, bottom, **options))
-
-    def critical_point(self, near: Any = (0.0, 0.0), **options: Any) -> CriticalPoint:
-        """The critical point nearest to a point, (a, b) of a plane or a of a line: within="space", or that of the slice
-        within="plane"; further options as of `Search`. Raises as `spectrum` does."""
-        return jobs.call(Search(self.objective, self.slice, near, **options).run())
-
-    def _theta(self, at: Any) -> torch.Tensor:
-        point = (at,) if self.on_line and not isinstance(at, Sequence) else at
-        return self.slice.at(*(point[:1] if self.on_line else check_point("at", point)))
-
     def turned(self, turn: Turn) -> Landscape:
         """The landscape on the plane turned by `turn`; one that was seen before still has its nodes.
 
@@ -353,6 +327,11 @@ class Landscape:
     def _first(self) -> Any:
         """The plane or line that all turns start from."""
         return self._family.first.plane
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """What others make of this plane, kept as long as its nodes."""
+        return self._evaluator.kept
 
     @property
     def _store(self) -> NodeStore:
@@ -471,7 +450,7 @@ class Landscape:
         if field in self.objective.fields:
             return Layer(self._evaluator, self.objective.fields, self._rounding, self.on_line)
         kind = next(kind for kind in KINDS if field in kind.fields)
-        kept = self._evaluator.kept
+        kept = self.kept
         with _LOCK:
             if kind not in kept:
                 kept[kind] = kind(self.objective, self.slice)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import lossatlas as la
-from lossatlas.curvature import Hessian
+from lossatlas.curvature import Products
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, mlp, normal
 
@@ -125,14 +125,14 @@ def test_a_span_of_no_width_is_refused(span: float) -> None:
 def test_a_jet_takes_two_products() -> None:
     landscape, _ = quadratic_landscape()
     count = 0
-    times = Hessian.times
+    times = Products.times
 
-    def counted(self: Hessian, v: Tensor) -> object:
+    def counted(self: Products, v: Tensor) -> object:
         nonlocal count
         count += 1
         return times(self, v)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hessian, "times", counted)
+        patch.setattr(Products, "times", counted)
         landscape.jet()
     assert count == 2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import lossatlas as la
 from lossatlas import jobs
 from lossatlas.curvature.attention import WrittenOut, attention
-from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.products import Products
 from lossatlas.curvature.ways import DIFFERENCES
 from tests.zoo import F, classification, cnn, mlp, normal, seeded
 
@@ -57,7 +57,7 @@ def small(**options: object) -> la.Objective:
 
 def test_a_product_is_symmetric_and_linear() -> None:
     objective = small()
-    hessian = Hessian(objective, objective.theta)
+    hessian = Products(objective, objective.theta)
     x, y = normal(objective.size, dtype=torch.float64), normal(objective.size, seed=1, dtype=torch.float64)
     of_x, of_y = jobs.call(hessian.times(x)), jobs.call(hessian.times(y))
     assert float(x @ of_y) == pytest.approx(float(y @ of_x), rel=1e-12)
@@ -91,12 +91,12 @@ def test_rescaling_neighbouring_layers_of_a_relu_net_turns_the_gradient() -> Non
 def test_kept_graphs_those_made_anew_and_differences_agree() -> None:
     objective = small(weight_decay=0.1)
     v = normal(objective.size, dtype=torch.float64)
-    kept = Hessian(objective, objective.theta)
-    anew = Hessian(objective, objective.theta, budget=0)
+    kept = Products(objective, objective.theta)
+    anew = Products(objective, objective.theta, budget=0)
     expected = jobs.call(kept.times(v))
     torch.testing.assert_close(jobs.call(anew.times(v)), expected, rtol=1e-12, atol=1e-14)
     assert (kept.form, anew.form) == (KEPT, ANEW)
-    differences = Hessian(objective, objective.theta)
+    differences = Products(objective, objective.theta)
     differences.form = DIFFERENCES
     torch.testing.assert_close(jobs.call(differences.times(v)), expected, rtol=1e-6, atol=1e-8)
 
@@ -144,11 +144,11 @@ def test_fused_attention_is_written_out_and_exact(masked: bool) -> None:
 
     objective = la.Objective(Causal(), F.mse_loss, (x, y))
     v = normal(objective.size, dtype=torch.float64)
-    fused = Hessian(objective, objective.theta)
+    fused = Products(objective, objective.theta)
     found = jobs.call(fused.times(v))
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         other = la.Objective(Causal(), F.mse_loss, (x, y))
-        plain = Hessian(other, other.theta)
+        plain = Products(other, other.theta)
         exact = jobs.call(plain.times(v))
     assert plain.form == KEPT
     assert fused.form == "double backward with attention written out, graph kept"
@@ -207,7 +207,7 @@ class Cut(Once):
 def test_what_has_no_second_derivative_or_a_wrong_one_is_measured_by_differences(cube: Any) -> None:
     theta = normal(6, dtype=torch.float64)
     objective = la.Objective.from_function(lambda t: cube.apply(t).square().sum(), theta)
-    hessian = Hessian(objective, theta)
+    hessian = Products(objective, theta)
     found = jobs.call(hessian.times(torch.ones_like(theta)))
     assert hessian.form == DIFFERENCES
     assert hessian.check is not None  # autograd says 0 without a word: it is the comparison that tells
@@ -217,12 +217,12 @@ def test_what_has_no_second_derivative_or_a_wrong_one_is_measured_by_differences
 
 def test_a_product_is_compared_with_differences_once_per_objective() -> None:
     objective = small()
-    hessian = Hessian(objective, objective.theta)
+    hessian = Products(objective, objective.theta)
     jobs.call(hessian.times(objective.theta))
     assert hessian.check is not None
     assert hessian.check < 1e-6
     ways = [value for key, value in objective.kept.items() if key[0] == "way"]
-    jobs.call(Hessian(objective, 2 * objective.theta).times(objective.theta))
+    jobs.call(Products(objective, 2 * objective.theta).times(objective.theta))
     assert [value for key, value in objective.kept.items() if key[0] == "way"] == ways
 
 
@@ -234,7 +234,7 @@ def test_gauss_newton_is_the_hessian_of_what_is_linear_in_its_parameters() -> No
         model, F.cross_entropy, [(x[:25].double(), y[:25]), (x[25:].double(), y[25:])], weight_decay=0.1
     )
     v = normal(objective.size, dtype=torch.float64)
-    gauss_newton = Hessian(objective, objective.theta, "gauss_newton")
+    gauss_newton = Products(objective, objective.theta, "gauss_newton")
     torch.testing.assert_close(
         jobs.call(gauss_newton.times(v)), objective.hvp(objective.theta, v), rtol=1e-10, atol=1e-13
     )
@@ -263,7 +263,7 @@ def test_gauss_newton_and_fisher_are_those_of_the_whole_jacobian() -> None:
     v = normal(objective.size, dtype=torch.float64)
     for name, exact in (("gauss_newton", gauss_newton), ("fisher", slopes.T @ slopes / 61)):
         for budget in (0, 1 << 30):
-            products = Hessian(objective, objective.theta, name, budget=budget)  # type: ignore[arg-type]
+            products = Products(objective, objective.theta, name, budget=budget)  # type: ignore[arg-type]
             torch.testing.assert_close(jobs.call(products.times(v)), exact @ v, rtol=1e-9, atol=1e-13)
             assert products.form == (KEPT if budget else ANEW)
 
@@ -271,21 +271,21 @@ def test_gauss_newton_and_fisher_are_those_of_the_whole_jacobian() -> None:
 def test_a_matrix_that_there_is_not_is_refused_in_words() -> None:
     objective, theta = small(), small().theta
     with pytest.raises(ValueError, match="matrix is 'hesian'. Pass 'hessian', 'gauss_newton', 'fisher'"):
-        Hessian(objective, theta, "hesian")  # type: ignore[arg-type]
+        Products(objective, theta, "hesian")  # type: ignore[arg-type]
     plain = la.Objective.from_function(lambda t: t.square().sum(), theta)
     with pytest.raises(ValueError, match="needs the model's output apart from the loss"):
-        Hessian(plain, theta, "gauss_newton")
+        Products(plain, theta, "gauss_newton")
     x, y = classification(60, 6)
     weighted = la.Objective(
         nn.Linear(6, 3), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0])), (x, y)
     )
     with pytest.raises(ValueError, match="needs a loss that is the mean over samples"):
-        Hessian(weighted, weighted.theta, "fisher")
+        Products(weighted, weighted.theta, "fisher")
 
 
 def test_a_restriction_to_layers_is_a_block_of_the_whole() -> None:
     objective = small(weight_decay=0.1)
-    block = Hessian(objective, objective.theta, layers="2")
+    block = Products(objective, objective.theta, layers="2")
     assert block.size == 30
     v = normal(30, dtype=torch.float64)
     found = block.embedded(jobs.call(block.times(v)))
@@ -293,22 +293,22 @@ def test_a_restriction_to_layers_is_a_block_of_the_whole() -> None:
     torch.testing.assert_close(found[63:], whole[63:], rtol=1e-10, atol=1e-13)
     assert found[:63].count_nonzero() == 0
     with pytest.raises(ValueError, match="No parameter matches 'layer2'"):
-        Hessian(objective, objective.theta, layers="layer2")
+        Products(objective, objective.theta, layers="layer2")
 
 
 def test_samples_are_a_share_of_the_data_drawn_by_seed() -> None:
     objective = small()
     v = normal(objective.size, dtype=torch.float64)
-    every = Hessian(objective, objective.theta, samples=60)
+    every = Products(objective, objective.theta, samples=60)
     torch.testing.assert_close(
         jobs.call(every.times(v)), objective.hvp(objective.theta, v), rtol=1e-10, atol=1e-13
     )
-    first, again, other = (Hessian(objective, objective.theta, samples=20, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (Products(objective, objective.theta, samples=20, seed=seed) for seed in (0, 0, 1))
     found = [jobs.call(products.times(v)) for products in (first, again, other)]
     assert torch.equal(found[0], found[1])
     assert not torch.allclose(found[0], found[2])
     with pytest.raises(ValueError, match="samples is 61. Pass a whole number from 1 to 60"):
-        Hessian(objective, objective.theta, samples=61)
+        Products(objective, objective.theta, samples=61)
 
 
 def test_a_product_has_the_same_bits_however_threads_share_it() -> None:
@@ -316,7 +316,7 @@ def test_a_product_has_the_same_bits_however_threads_share_it() -> None:
     objective = small().on((x.double(), y))
     v = normal(objective.size, dtype=torch.float64)
     found = [
-        jobs.call(Hessian(objective, objective.theta, budget=budget).times(v))
+        jobs.call(Products(objective, objective.theta, budget=budget).times(v))
         for budget in (0, 0, 1 << 30, 1 << 30)
     ]
     assert torch.equal(found[0], found[1])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import lossatlas as la
 from lossatlas import jobs
 from lossatlas.curvature import Spectrum, Study, stream
-from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.products import Products
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, normal, seeded, whole
 
@@ -213,7 +213,7 @@ def test_what_cannot_be_asked_is_said_in_words() -> None:
 
 def test_a_budget_of_memory_decides_whether_graphs_are_kept() -> None:
     objective, _ = softmax_at_zero()
-    tight = Hessian(objective, objective.theta, budget=10)
+    tight = Products(objective, objective.theta, budget=10)
     jobs.call(tight.times(objective.theta))
     assert tight.form == "double backward, graph made anew"
 
@@ -262,7 +262,7 @@ def test_leaving_a_stream_ends_the_work_and_what_was_known_stays_known() -> None
         if found.products >= 5:
             break
     products = study.hessian.products
-    jobs.call(Hessian(objective, objective.theta).times(objective.theta))  # the worker has moved on
+    jobs.call(Products(objective, objective.theta).times(objective.theta))  # the worker has moved on
     assert study.hessian.products <= products + 1
     assert len(study.spectrum().eigenvalues) >= 5
 
@@ -387,3 +387,13 @@ def test_a_basis_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     small = by_krylov(objective)
     assert small.basis == "9 vectors in float64 on cpu, no more within 0 MiB"
     assert not small.converged.all()
+
+
+def test_a_landscape_starts_from_the_nearest_point_that_it_knows_where_it_is_asked_to() -> None:
+    objective = two_layers()
+    there = la.Landscape(objective, la.Plane.random(objective))
+    options = {"products": 500}
+    assert not there.spectrum((0.1, 0.1), near="nearest", **options).warm  # nothing is known yet
+    assert there.spectrum((0.11, 0.1), near="nearest", **options).warm
+    assert not there.spectrum((0.11, 0.1), **options).warm
+    assert not there.spectrum((0.5, 0.1), near="nearest", **options).warm  # too far

@@ -107,7 +107,7 @@ def test_nodes_beside_each_other_take_fewer_products_than_nodes_alone() -> None:
         for points in evaluate:
             extremes = Extremes(objective, plane)
             jobs.call(extremes.evaluate(points))
-            counted += sum(spectrum.products for spectrum in extremes._known.values())
+            counted += sum(spectrum.products for spectrum in extremes.known._known.values())
         return counted
 
     assert products([grid]) < 0.7 * products([[point] for point in grid])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import lossatlas as la
-from lossatlas.curvature import Hessian, Stability
+from lossatlas.curvature import Products, Stability
 from lossatlas.geometry import Turn
 from lossatlas.widget.session import Session
 from tests.widget.helpers import HOME, Page, landscape
@@ -84,9 +84,9 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
         self.reached, self.opened, self.count = threading.Event(), threading.Event(), 0
-        times = Hessian.times
+        times = Products.times
 
-        def held(hessian: Hessian, v: Tensor) -> Any:
+        def held(hessian: Products, v: Tensor) -> Any:
             self.count += 1
             if self.count > after:
                 self.reached.set()
@@ -95,7 +95,7 @@ class Gate:
                     self.opened.wait(0.002)
             return (yield from times(hessian, v))
 
-        monkeypatch.setattr(Hessian, "times", held)
+        monkeypatch.setattr(Products, "times", held)
 
 
 def test_a_point_streams_the_slice_first_and_ends_with_the_spectrum(page: Page, opened: Opened) -> None:

@@ -4,8 +4,9 @@ from lossatlas.curvature.density import Density
 from lossatlas.curvature.diagonal import Diagonal, diagonal
 from lossatlas.curvature.jet import Jet, jet_at, with_differences
 from lossatlas.curvature.matrices import Matrix
+from lossatlas.curvature.nearby import Nearby
 from lossatlas.curvature.principal import principal
-from lossatlas.curvature.products import Hessian, Products
+from lossatlas.curvature.products import Products
 from lossatlas.curvature.sharpness import sharpness
 from lossatlas.curvature.spectrum import Spectrum
 from lossatlas.curvature.stability import Stability, stability_of
@@ -17,9 +18,9 @@ from lossatlas.curvature.ways import prepare
 __all__ = [
     "Density",
     "Diagonal",
-    "Hessian",
     "Jet",
     "Matrix",
+    "Nearby",
     "Products",
     "Sharpness",
     "SharpnessComparison",

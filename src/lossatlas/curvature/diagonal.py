@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossatlas.curvature.dense import DENSE, dense
-from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.products import Products
 
 #: Probes of an estimate, if nobody says how many.
 PROBES = 32
@@ -36,7 +36,7 @@ class Diagonal:
         return f"Diagonal({len(self.values)} entries; trace {trace}; {self.products} products)"
 
 
-def diagonal(hessian: Hessian, probes: int | None = None, seed: int = 0) -> Generator[None, None, Diagonal]:
+def diagonal(hessian: Products, probes: int | None = None, seed: int = 0) -> Generator[None, None, Diagonal]:
     """The diagonal of H as a job that yields between chunks.
 
     probes: None for exact up to P = 2500 and 32 beyond; as many as there are parameters are exact, too. Each takes a
@@ -54,7 +54,7 @@ def diagonal(hessian: Hessian, probes: int | None = None, seed: int = 0) -> Gene
     return (yield from _estimate(hessian, PROBES if probes is None else int(probes), seed))
 
 
-def _estimate(hessian: Hessian, probes: int, seed: int) -> Generator[None, None, Diagonal]:
+def _estimate(hessian: Products, probes: int, seed: int) -> Generator[None, None, Diagonal]:
     generator = torch.Generator().manual_seed(0xD1A6 + 7919 * seed)
     mean = torch.zeros(hessian.size, dtype=torch.float64, device=hessian.theta.device)
     squares, traces = torch.zeros_like(mean), torch.empty(probes, dtype=torch.float64)
@@ -75,7 +75,7 @@ def _estimate(hessian: Hessian, probes: int, seed: int) -> Generator[None, None,
 
 
 def _made(
-    hessian: Hessian, values: Tensor, errors: Tensor, trace: float, trace_error: float, *, exact: bool
+    hessian: Products, values: Tensor, errors: Tensor, trace: float, trace_error: float, *, exact: bool
 ) -> Diagonal:
     if not bool(torch.isfinite(values).all()):
         raise ValueError(

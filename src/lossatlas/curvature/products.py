@@ -312,7 +312,3 @@ class _Again:
 
     def __iter__(self) -> Iterator[tuple[float | None, Any]]:
         return self._iterate()
-
-
-#: The matrix that is asked for most.
-Hessian = Products

@@ -16,7 +16,7 @@ from lossatlas import jobs
 from lossatlas.curvature.ball import Ball, loss_at, unit_draw
 from lossatlas.curvature.diagonal import diagonal
 from lossatlas.curvature.krylov import Lanczos
-from lossatlas.curvature.products import Hessian
+from lossatlas.curvature.products import Products
 from lossatlas.curvature.study import Study
 from lossatlas.curvature.table import Row, Sharpness, SharpnessComparison
 from lossatlas.objective import EvaluationError, Objective
@@ -205,7 +205,7 @@ class _Measured:
             "relative mean perturbation", Ball(objective, theta, options.adaptive_sigma, sizes)
         )
 
-    def _spectrum(self) -> Generator[None, None, tuple[Hessian | None, Tensor | None]]:
+    def _spectrum(self) -> Generator[None, None, tuple[Products | None, Tensor | None]]:
         """λmax and the trace; the Hessian and its top eigenvector, None where it cannot be taken."""
         try:
             study = Study(self.objective, self.theta, 1, 0, seed=self.options.seed)
@@ -262,7 +262,7 @@ class _Measured:
         return 0.5 * (above + below) - self.loss
 
 
-def _top(hessian: Hessian, ball: Ball, seed: int) -> Generator[None, None, Tensor]:
+def _top(hessian: Products, ball: Ball, seed: int) -> Generator[None, None, Tensor]:
     """Nearly the top eigenvector of T H T, (P,): where the adaptive ball is steepest about a critical point."""
 
     def times(v: Tensor) -> Generator[None, None, Tensor]:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.curvature import Products, Spectrum, Study, principal
+from lossatlas.curvature import Nearby, Products, Study, principal
 from lossatlas.geometry import Line, Plane
 from lossatlas.objective import Objective
 from lossatlas.sampling import NodeStore, Point
@@ -33,9 +32,6 @@ _TOLERANCE = 0.01
 
 # Products of a node at most; small matrices are known after as many as they have columns.
 _PRODUCTS = 200
-
-# What eigenvectors of known nodes may take of memory, in bytes.
-_VECTOR_BYTES = 128 << 20
 
 # Probes of the trace.
 _PROBES = 8
@@ -140,10 +136,8 @@ class Extremes(Curving):
 
     def __init__(self, objective: Objective, plane: Plane | Line) -> None:
         super().__init__(objective, plane)
-        self._known: OrderedDict[Point, Spectrum] = OrderedDict()
+        self.known = Nearby()
         self._thorough = self._missed = False
-        vector = objective.size * torch.finfo(objective.dtype).bits // 8
-        self._most = max(_BLOCK, _VECTOR_BYTES // (2 * _FOLLOWED * vector))
 
     def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:
         *others, last = block
@@ -152,8 +146,7 @@ class Extremes(Curving):
         checked = yield from self._row(last)
         self._thorough = False
         if self._missed:
-            for point in others:
-                self._known.pop(point, None)
+            self.known.forget(others)
             rows = (yield from super()._rows(others[::-1]))[::-1]
         return [*rows, checked]
 
@@ -161,28 +154,16 @@ class Extremes(Curving):
         """Their errors are the residuals: an eigenvalue lies within."""
         study = Study(
             self.objective, theta, _FOLLOWED, _FOLLOWED, tolerance=_TOLERANCE, products=_PRODUCTS,
-            near=self._nearest(point), thorough=self._thorough,
+            near=self.known.nearest(point, _NEAR), thorough=self._thorough,
         )  # fmt: skip
         found = yield from study.run()
         self._missed = study.missed and found.warm
-        self._keep(point, found)
+        self.known.add(point, found)
         most, least = found.eigenvalues[0], found.eigenvalues[-1]
         above, below = found.residuals[0] + found.noise, found.residuals[-1] + found.noise
         ratio = abs(least / most) if most else np.nan
         share = (below + ratio * above) / abs(most) if most else np.nan
         return (most, least, ratio), (above, below, share)
-
-    def _nearest(self, point: Point) -> Spectrum | None:
-        def distance(other: Point) -> float:
-            return float(np.hypot(point[0] - other[0], point[1] - other[1]))
-
-        nearest = min(self._known, key=distance, default=None)
-        return self._known[nearest] if nearest is not None and distance(nearest) <= _NEAR else None
-
-    def _keep(self, point: Point, found: Spectrum) -> None:
-        self._known[point] = found
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
 
 
 class Trace(Curving):

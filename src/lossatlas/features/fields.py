@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.curvature import Hessian
+from lossatlas.curvature import Products
 from lossatlas.curvature.krylov import Lanczos
 from lossatlas.features.newton import Step, lowest, shortest
 from lossatlas.geometry import Slice
@@ -74,7 +74,7 @@ class Ground:
             fields = yield from self.objective.evaluate_in(replica, "at a point of the search")
         return float(fields[0])
 
-    def times(self, hessian: Hessian, v: Tensor) -> Generator[None, None, Tensor]:
+    def times(self, hessian: Products, v: Tensor) -> Generator[None, None, Tensor]:
         """A product, in v's own dtype and on its device."""
         product = yield from hessian.times(v)
         self.products += 1
@@ -135,7 +135,7 @@ class Whole:
     ) -> Generator[None, None, Step | None]:
         """The best in the Krylov space of the gradient: by minimum residual (Paige & Saunders 1975), or downhill."""
         ground, length = self.ground, float(gradient.norm())
-        hessian = Hessian(ground.objective, x)
+        hessian = Products(ground.objective, x)
         process = Lanczos(lambda v: ground.times(hessian, v), gradient.to(x.dtype))
         enough = max(wanted * length, rounding)
         most = max(1, min(_MOST, ground.left, _BASIS_BYTES // (x.numel() * x.element_size())))
@@ -257,7 +257,7 @@ class Sliced:
 
     def hessian(self, theta: Tensor) -> Generator[None, None, np.ndarray]:
         """The Hessian of the slice at θ, symmetric."""
-        hessian, columns = Hessian(self.ground.objective, theta), []
+        hessian, columns = Products(self.ground.objective, theta), []
         for direction in self.where.directions:
             columns.append(self._seen((yield from self.ground.times(hessian, direction)).double()))
             yield

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.curvature import Hessian, Spectrum, Study
+from lossatlas.curvature import Products, Spectrum, Study
 from lossatlas.curvature.dense import DENSE
 from lossatlas.features.critical import CriticalPoint, Towards, Within
 from lossatlas.features.fields import Ground, Sliced, Whole
@@ -184,7 +184,7 @@ class Search:
         off = yield from self._off(theta, full)
         image = math.nan
         if self._walk.ending != "converged":
-            hessian = Hessian(ground.objective, theta)
+            hessian = Products(ground.objective, theta)
             image = float((yield from ground.times(hessian, full.to(theta.dtype))).double().norm())
         yield from self._study(theta, off)
         if math.isfinite(image):
@@ -204,11 +204,11 @@ class Search:
             if step is not None and float(step.p.double().norm()):
                 p = step.p.double()
                 moves.append(((theta.double() + p).to(theta.dtype), p.cpu()))
-        off, here = 0.0, Hessian(ground.objective, theta)
+        off, here = 0.0, Products(ground.objective, theta)
         for there, way in moves:
             unit = (way / way.norm()).to(theta.device, theta.dtype)
             one = yield from ground.times(here, unit)
-            other = yield from ground.times(Hessian(ground.objective, there), unit)
+            other = yield from ground.times(Products(ground.objective, there), unit)
             off = max(off, _SPREAD * float((one.double() - other.double()).norm()))
         return off
 

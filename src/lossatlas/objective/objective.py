@@ -365,18 +365,18 @@ class Objective:
         For many products at one theta `spectrum` is cheaper. Raises ValueError when a shape does not fit or the loss has
         no Hessian, EvaluationError when the model raises.
         """
-        from lossatlas.curvature import Hessian
+        from lossatlas.curvature import Products
 
-        return jobs.call(Hessian(self, self.checked(theta)).times(v))
+        return jobs.call(Products(self, self.checked(theta)).times(v))
 
     def hessian_diagonal(
         self, theta: Tensor | None = None, *, probes: int | None = None, seed: int = 0
     ) -> Diagonal:
         """The diagonal of the Hessian of the loss at theta, (P,), by default the origin; see `diagonal` for the rest."""
-        from lossatlas.curvature import Hessian, diagonal
+        from lossatlas.curvature import Products, diagonal
 
         where = self._theta if theta is None else self.checked(theta)
-        return jobs.call(diagonal(Hessian(self, where), probes, seed))
+        return jobs.call(diagonal(Products(self, where), probes, seed))
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""
