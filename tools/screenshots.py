@@ -1,6 +1,6 @@
 """Take the pictures of the explorer, light and dark, in a real JupyterLab; run by `make screenshots`.
 
-The two of the README go to docs/, everything else (widths, states, whole pages) to screenshots/, which git ignores.
+Those of the README go to docs/, everything else (widths, states, whole pages) to screenshots/, which git ignores.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ LARGEST = 300_000
 
 WIDTHS = (1100, 820, 700, 420)
 README_WIDTH = 820
+POINT_WIDTH = 1160
 
 
 def main() -> None:
@@ -67,8 +68,33 @@ def take(lab: Lab, cells: list[str], theme: str) -> None:
     page.eval_widget("w => w.lossatlas.setView({center: [0.1, 0.1], span: 0.4})")
     finished(page)
     page.screenshot(ALL / f"page-{theme}-zoom.png")
-    size = (DOCS / f"explorer-{theme}.png").stat().st_size
-    assert size <= LARGEST, f"docs/explorer-{theme}.png has {size} bytes, more than {LARGEST}."
+    page.eval_widget("w => w.lossatlas.setView({center: [0, 0], span: 2})")
+    finished(page)
+    widget.evaluate("(w, width) => { w.style.width = `${width}px`; }", POINT_WIDTH)
+    measured(page, 0.5, 0.5)
+    measured(page, 0.72, 0.35)
+    page.page.mouse.move(5, 5)
+    widget.screenshot(path=DOCS / f"point-{theme}.png")
+    for name in ("explorer", "point"):
+        size = (DOCS / f"{name}-{theme}.png").stat().st_size
+        assert size <= LARGEST, f"docs/{name}-{theme}.png has {size} bytes, more than {LARGEST}."
+
+
+def measured(page: Notebook, x: float, y: float) -> None:
+    """Click the map at these shares of its width and height, and wait for the whole spectrum."""
+    finished(page)
+    box = page.widget().locator("canvas").first.bounding_box()
+    assert box is not None
+    chips = page.page.locator(".la-chip").count()
+    page.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.page.wait_for_function(
+        """before => { const pane = document.querySelector(".la-point");
+        return pane && pane.dataset.running === "false" && document.querySelector(".la-value")
+            && (before === 0 ? true : document.querySelectorAll(".la-chip").length > 1); }""",
+        arg=chips or (1 if page.page.locator(".la-point").count() else 0),
+        timeout=120_000,
+    )
+    page.page.wait_for_timeout(600)
 
 
 def finished(page: Notebook) -> None:

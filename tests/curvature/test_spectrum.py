@@ -382,7 +382,9 @@ def test_a_warm_start_that_has_locked_on_the_wrong_pairs_is_found_out() -> None:
 
 def test_a_basis_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     objective = quadratic(VALUES)
-    assert "vectors in float64 on cpu" in by_krylov(objective).basis
+    found = by_krylov(objective)
+    assert "vectors in float64 on cpu" in found.basis
+    assert found.graph_budget == 1 << 30
     monkeypatch.setattr("lossatlas.curvature.study._BASIS_BYTES", 8 * len(VALUES) * 9)
     small = by_krylov(objective)
     assert small.basis == "9 vectors in float64 on cpu, no more within 0 MiB"

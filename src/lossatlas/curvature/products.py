@@ -129,7 +129,8 @@ class Products:
             self._seconds = time.perf_counter() - begun
         except RuntimeError as error:
             said = str(error).splitlines()[0].rstrip(". ")
-            raise EvaluationError(f"The Hessian cannot be taken: {said}.") from error
+            name = "Hessian" if self.matrix == "hessian" else f"{self.matrix} matrix"
+            raise EvaluationError(f"The {name} cannot be taken: {said}.") from error
         self.products += 1
         return (product + self._decay * columns.double()).to(self.theta.dtype)
 

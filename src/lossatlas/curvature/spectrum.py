@@ -42,7 +42,8 @@ class Spectrum:
     ‖H v − λ v‖ with ‖v‖ = 1, within which an eigenvalue lies; converged: (k,) bool, whether that is small enough;
     eigenvectors: (P, k), in the objective's dtype, of the parameters that the matrix is restricted to; trace_error: one
     standard error of the trace, 0 when it is exact; exact: whether every eigenvalue is known.
-    noise: what products were seen to be off by; products: how many were taken; form: how; check: how far a product was from
+    noise: what products were seen to be off by; products: how many were taken; form: how, and whether their graph was kept,
+    which may take `graph_budget` bytes; check: how far a product was from
     central differences of the gradient, relatively, None where these do not settle it; basis: how many vectors were kept and
     in what; warm: whether it was begun from a point nearby.
     matrix: "hessian", "gauss_newton" or "fisher"; samples, population: what it rests on, of how many; split_half: how far the
@@ -68,6 +69,7 @@ class Spectrum:
     check: float | None = None
     basis: str = ""
     warm: bool = False
+    graph_budget: float = 0.0
 
     @property
     def condition(self) -> float:
@@ -109,7 +111,7 @@ def spectrum_of(
     return Spectrum(
         values[kept], pairs.residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
         products.products, products.form, exact, products.matrix, products.samples, products.objective.samples, split_half,
-        products.check, basis, warm,
+        products.check, basis, warm, products.budget,
     )  # fmt: skip
 
 
