@@ -81,3 +81,20 @@ def test_your_own_model_measures_every_kind_of_input_it_shows(tmp_path: Path) ->
     )
     assert float(total.split()[-1]) == pytest.approx(json.loads(parts.replace("'", '"'))["loss"], rel=1e-12)
     assert not [output for output in outputs(notebook) if output.output_type == "error"]
+
+
+def test_the_lesson_finds_a_saddle_in_the_middle_of_a_bowl(tmp_path: Path) -> None:
+    notebook = executed("lesson-is-it-a-minimum", tmp_path)  # its own assertions hold: else it raises
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    maps = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    assert ["image/png" in data for data in maps] == [True, True, True]
+    assert sum("application/vnd.plotly.v1+json" in data for data in shown) == 2
+    assert "<table>" in shown[-1]["text/html"]
+    printed = "".join(output.text for output in outputs(notebook) if output.output_type == "stream")
+    said = [
+        "minimum of the slice", "49 of 226 eigenvalues are negative", "saddle of the slice of index 1", "each 7 times",
+        "minimum  loss 1.26", "all converged: True", "9 eigenvalues are 0", "undecided", "8 minima, 7 maxima",
+    ]  # fmt: skip
+    places = [printed.find(words) for words in said]
+    assert -1 not in places
+    assert places == sorted(places)
