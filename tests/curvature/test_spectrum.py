@@ -399,3 +399,17 @@ def test_a_landscape_starts_from_the_nearest_point_that_it_knows_where_it_is_ask
     assert there.spectrum((0.11, 0.1), near="nearest", **options).warm
     assert not there.spectrum((0.11, 0.1), **options).warm
     assert not there.spectrum((0.5, 0.1), near="nearest", **options).warm  # too far
+
+
+def test_no_residual_is_smaller_than_the_vectors_own_in_their_precision() -> None:
+    objective = two_layers()
+    single = la.Objective.from_function(
+        lambda t: objective._made.at(objective.parameters.unflatten(t.double()), objective.held[0])[1][0],  # type: ignore[index, attr-defined]
+        objective.theta.float(),
+    )
+    found = by_krylov(single, tolerance=1e-7)
+    v = found.eigenvectors
+    true = (single.hvp(single.theta, v).double() - v.double() * torch.as_tensor(found.eigenvalues)).norm(
+        dim=0
+    )
+    assert (true.numpy() <= found.residuals).all()

@@ -11,6 +11,9 @@ from torch import Tensor
 from lossatlas.curvature.density import Density, Probe, density_of
 from lossatlas.curvature.products import Products
 
+# What a residual cannot get below, in roundings of the largest eigenvalue.
+_ROUNDINGS = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -108,8 +111,12 @@ def spectrum_of(
     if probe is not None:
         trace += probe.dimension * float(probe.mean(probe.nodes))
         error = probe.dimension * float(probe.error(probe.nodes))
+    # Of a vector in this precision no residual is smaller, whatever the small matrix says.
+    scale = float(np.abs(values).max(initial=0.0))
+    floor = 0.0 if exact else max(noise, _ROUNDINGS * torch.finfo(pairs.vectors.dtype).eps * scale)
+    residuals = np.maximum(pairs.residuals, floor)
     return Spectrum(
-        values[kept], pairs.residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
+        values[kept], residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
         products.products, products.form, exact, products.matrix, products.samples, products.objective.samples, split_half,
         products.check, basis, warm, products.budget,
     )  # fmt: skip
