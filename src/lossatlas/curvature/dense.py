@@ -14,7 +14,7 @@ DENSE = 2500
 
 
 def dense(products: Products) -> Generator[None, None, Tensor]:
-    """All columns, (P, P) float64 on the CPU, made symmetric; yields between products."""
+    """All columns, (P, P) float64 on the CPU, symmetric but for the noise of products; yields between them."""
     size = products.size
     found = torch.empty(size, size, dtype=torch.float64)
     unit = products.theta.new_zeros(size)
@@ -23,4 +23,4 @@ def dense(products: Products) -> Generator[None, None, Tensor]:
         found[:, column] = (yield from products.times(unit)).to("cpu", torch.float64)
         unit[column] = 0.0
         yield
-    return (found + found.T) / 2
+    return found

@@ -10,8 +10,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.curvature.principal import principal
 from lossatlas.curvature.products import Products
 
@@ -87,7 +89,10 @@ def jet_at(
     gram = np.array([[float(p @ q) for q in wide] for p in wide])
     image = []
     for direction in directions:
-        image.append((yield from hessian.times(direction)).double())
+        try:
+            image.append((yield from hessian.times(direction)).double())
+        except NotFinite:
+            image.append(torch.full_like(hessian.theta, torch.nan, dtype=torch.float64))
         yield
     found = np.array([[float(p @ q) for q in image] for p in wide])
     return Jet(

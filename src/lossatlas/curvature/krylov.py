@@ -55,6 +55,8 @@ class Lanczos:
         self._rows = start.new_empty(0, len(start))  # one vector each: rows lie together in memory
         #: Whether all that the start reaches is known: further steps would add nothing.
         self.exhausted = False
+        #: Whether a product was not finite.
+        self.broken = False
         first = self._cleaned(start.double())
         length = float(first.norm())
         if length <= 0 or not np.isfinite(length):
@@ -81,7 +83,7 @@ class Lanczos:
         image = (yield from self._times(current)).double()
         alpha = float(current.double() @ image)
         if not np.isfinite(alpha):
-            self.exhausted = True
+            self.exhausted = self.broken = True
             return False
         if count:
             # In exact arithmetic that is β: what is missing is the noise of the products.

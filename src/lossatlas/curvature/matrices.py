@@ -10,6 +10,7 @@ anew, and torch's dual levels belong to the process, not to the thread that work
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.objective.data import Batch
-from lossatlas.objective.measure import Measure, PairMeasure
+from lossatlas.objective.measure import Measure, PairMeasure, number
 
 Matrix = Literal["hessian", "gauss_newton", "fisher"]
 
@@ -53,13 +55,22 @@ class DoubleBackward:
 
     @classmethod
     def of(cls, replica: Any, fixed: Mapping[str, Tensor], leaves: Leaves, chunk: Batch) -> DoubleBackward:
-        """At the leaves."""
+        """At the leaves. Raises NotFinite where the loss is not."""
         weight, fields = replica.at({**fixed, **leaves}, chunk)
         found = list(leaves.values())
+        if weight is None or weight > 0:
+            _check_finite(fields[0])
+        if not isinstance(fields[0], Tensor) or not fields[0].requires_grad:
+            return cls.zero(found, weight or 0.0)
         gradient = torch.autograd.grad(
             fields[0], found, create_graph=True, allow_unused=True, materialize_grads=True
         )
         return cls(found, list(gradient), weight or 0.0)
+
+    @classmethod
+    def zero(cls, leaves: list[Tensor], weight: float) -> DoubleBackward:
+        """Of what the leaves do not move."""
+        return cls(leaves, [torch.zeros_like(leaf) for leaf in leaves], weight)
 
     def times(self, v: Tensor) -> Tensor:
         """H v."""
@@ -84,9 +95,7 @@ class OuterProduct:
         return _pulled(self.outputs, self.leaves, self.middle(pushed))
 
     @classmethod
-    def gauss_newton(
-        cls, replica: Any, fixed: Mapping[str, Tensor], leaves: Leaves, chunk: Batch
-    ) -> OuterProduct:
+    def gauss_newton(cls, replica: Any, fixed: Mapping[str, Tensor], leaves: Leaves, chunk: Batch) -> Map:
         """M is the Hessian of the loss in the outputs."""
         run = _Output(replica, fixed, leaves, chunk)
 
@@ -96,7 +105,7 @@ class OuterProduct:
         return cls._of(run, leaves, middle, replica.measure.weight(chunk))
 
     @classmethod
-    def fisher(cls, replica: Any, fixed: Mapping[str, Tensor], leaves: Leaves, chunk: Batch) -> OuterProduct:
+    def fisher(cls, replica: Any, fixed: Mapping[str, Tensor], leaves: Leaves, chunk: Batch) -> Map:
         """M takes each sample's slope times the loss's change along it: Σ δ_i δ_iᵀ / n."""
         run = _Output(replica, fixed, leaves, chunk)
         slopes = [slope.detach() * chunk.size for slope in run.slopes]
@@ -113,8 +122,10 @@ class OuterProduct:
     @classmethod
     def _of(
         cls, run: _Output, leaves: Leaves, middle: Callable[[list[Tensor]], list[Tensor]], weight: float
-    ) -> OuterProduct:
+    ) -> Map:
         found = list(leaves.values())
+        if not run.outputs:
+            return DoubleBackward.zero(found, weight)
         cotangents = [torch.zeros_like(output, requires_grad=True) for output in run.outputs]
         pulled = torch.autograd.grad(
             run.outputs, found, cotangents, create_graph=True, allow_unused=True, materialize_grads=True
@@ -137,6 +148,10 @@ class _Output:
         for index, free in zip(moving, self.free, strict=True):
             parts[index] = free
         loss = measure.loss(_pytree.tree_unflatten(parts, tree), chunk)
+        _check_finite(loss)
+        self.slopes: list[Tensor] = []
+        if not self.free:
+            return
         slopes = torch.autograd.grad(
             loss, self.free, create_graph=True, allow_unused=True, materialize_grads=True
         )
@@ -181,6 +196,12 @@ def check_matrix(matrix: str, measure: Any, separable: bool, chunks: Any) -> Non
             "There is no empirical Fisher matrix here: it needs a loss that is the mean over samples. Use "
             "matrix='gauss_newton'."
         )
+
+
+def _check_finite(loss: Any) -> None:
+    value = number(loss)
+    if not math.isfinite(value):
+        raise NotFinite(f"The loss is {value}")
 
 
 def _pulled(outputs: list[Tensor], inputs: list[Tensor], along: list[Tensor]) -> Tensor:

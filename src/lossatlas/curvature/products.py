@@ -20,11 +20,13 @@ import torch
 from torch import Tensor
 
 from lossatlas import jobs
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.curvature.matrices import MAKE, Map, Matrix, check_matrix
 from lossatlas.curvature.ways import DIFFERENCES, WAYS, Way, way_of
 from lossatlas.objective import EvaluationError, Objective
 from lossatlas.objective.data import Batch
 from lossatlas.objective.naming import chosen, matches
+from lossatlas.objective.probes import raised
 from lossatlas.objective.replica import some_weight
 from lossatlas.objective.subset import sample
 
@@ -97,8 +99,10 @@ class Products:
         for part in (0, 1):
             half = copy.copy(self)
             replica: Any = self.objective.spare_replica()
-            cuts = [(part * chunk.size // 2, (part + 1) * chunk.size // 2) for chunk in chunks]
-            replica.hold([chunk.rows(*cut) for chunk, cut in zip(chunks, cuts, strict=True)])
+            rows = [_order(chunk.size).chunk(2) for chunk in chunks]
+            replica.hold(
+                [chunk.take(cut[part]) for chunk, cut in zip(chunks, rows, strict=True) if len(cut) > part]
+            )
             half._lanes, half._kept, half.products, half.form = _dealt(list(replica.counting())), [], 0, ""
             found.append(half)
         return found
@@ -127,10 +131,14 @@ class Products:
             else:
                 product = yield from self._followed(columns)
             self._seconds = time.perf_counter() - begun
+        except (EvaluationError, NotFinite):
+            raise
         except RuntimeError as error:
             said = str(error).splitlines()[0].rstrip(". ")
             name = "Hessian" if self.matrix == "hessian" else f"{self.matrix} matrix"
             raise EvaluationError(f"The {name} cannot be taken: {said}.") from error
+        except Exception as error:  # of the user's code
+            raise raised(error, "in a product with the Hessian", None) from error
         self.products += 1
         return (product + self._decay * columns.double()).to(self.theta.dtype)
 
@@ -156,7 +164,7 @@ class Products:
     def _begin(self) -> Generator[None, None, None]:
         """Find the way, and keep graphs where they fit."""
         objective = self.objective
-        self._way = yield from way_of(objective, self.matrix, self.theta)
+        self._way = yield from way_of(objective, self.matrix)
         if self._way.name == DIFFERENCES:
             self.form = DIFFERENCES
             return
@@ -267,6 +275,11 @@ class _Weighed:
 
     def __init__(self, graph: Map, weight: float) -> None:
         self.times, self.weight = graph.times, weight
+
+
+def _order(size: int) -> Tensor:
+    """The rows of a chunk as they are dealt to its halves: data are often in the order of their classes."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(size))
 
 
 def _along(graphs: Sequence[Map], v: Tensor) -> Generator[None, None, tuple[float, Any]]:

@@ -43,7 +43,8 @@ class Spectrum:
 
     eigenvalues: (k,) float64, the algebraically largest first, then the smallest ones, descending; residuals: (k,)
     ‖H v − λ v‖ with ‖v‖ = 1, within which an eigenvalue lies; converged: (k,) bool, whether that is small enough;
-    eigenvectors: (P, k), in the objective's dtype, of the parameters that the matrix is restricted to; trace_error: one
+    complete: whether a further start has looked for what the first one misses, and has found nothing larger than the k-th or
+    smaller than the last: until then others may come between. eigenvectors: (P, k), in the objective's dtype, of the parameters that the matrix is restricted to; trace_error: one
     standard error of the trace, 0 when it is exact; exact: whether every eigenvalue is known.
     noise: what products were seen to be off by; products: how many were taken; form: how, and whether their graph was kept,
     which may take `graph_budget` bytes; check: how far a product was from
@@ -73,6 +74,7 @@ class Spectrum:
     basis: str = ""
     warm: bool = False
     graph_budget: float = 0.0
+    complete: bool = True
 
     @property
     def condition(self) -> float:
@@ -95,12 +97,13 @@ class Spectrum:
         data = "" if self.samples == self.population else f"; {self.samples} of {self.population} samples"
         if self.split_half is not None:
             data += f", whose halves differ by {self.split_half:.2g} in the largest"
+        known += "" if self.complete else " so far"
         return f"Spectrum(eigenvalues {known}; trace {trace}; {self.products} products{data})"
 
 
 def spectrum_of(
     products: Products, top: int, bottom: int, pairs: Pairs, sure: np.ndarray, atoms: np.ndarray, probe: Probe | None, *,
-    exact: bool, noise: float, split_half: float | None, basis: str, warm: bool,
+    exact: bool, noise: float, split_half: float | None, basis: str, warm: bool, complete: bool,
 ) -> Spectrum:  # fmt: skip
     """The spectrum of a matrix from the pairs that are known, `sure` ones for good, and a probe of all but the atoms."""
     values = pairs.values
@@ -118,7 +121,7 @@ def spectrum_of(
     return Spectrum(
         values[kept], residuals[kept], sure[kept] | exact, pairs.vectors[:, kept.copy()], density, trace, error, noise,
         products.products, products.form, exact, products.matrix, products.samples, products.objective.samples, split_half,
-        products.check, basis, warm, products.budget,
+        products.check, basis, warm, products.budget, complete,
     )  # fmt: skip
 
 

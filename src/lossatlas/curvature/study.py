@@ -18,6 +18,7 @@ from torch import Tensor
 from lossatlas import jobs
 from lossatlas.curvature.dense import DENSE, dense
 from lossatlas.curvature.density import Probe
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.curvature.krylov import Lanczos, Ritz
 from lossatlas.curvature.matrices import Matrix
 from lossatlas.curvature.products import Products
@@ -42,6 +43,9 @@ _LOOKS = 20
 
 # From this size on, the dense way is so long that the process is asked first.
 _SLOW = 300
+
+# Fewer samples are not halved.
+_FEW = 4
 
 # How far λmax of a half is asked for, in shares of it.
 _HALF = 0.01
@@ -70,7 +74,9 @@ class Study:
                 raise ValueError(
                     f"{name} is {value!r}. Pass a whole number that is not negative, at least 1 of products."
                 )
-        if not 0 < tolerance < 1:
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise ValueError(f"seed is {seed!r}. Pass a whole number.")
+        if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise ValueError(
                 f"tolerance is {tolerance!r}. Pass what a residual may be, as a share of the largest |λ|: 0.001, say."
             )
@@ -79,7 +85,7 @@ class Study:
         self.top, self.bottom = min(int(top), self.size), min(int(bottom), self.size)
         self.tolerance, self.seed, self.thorough = tolerance, seed, thorough
         self._budget = products
-        self._near = near if near is not None and len(near.eigenvectors) == self.size else None
+        self._near = self._checked(near)
         self._known = Pairs.none(self.hessian.theta, self.size)
         # What the first start was asked for and did not make sure of.
         self._unsure = self._known
@@ -90,11 +96,26 @@ class Study:
         self._starts = 0
         #: Whether a further start has found what the first one had missed.
         self.missed = False
-        self._exact = False
+        self._exact = self._complete = False
         self._noise = 0.0
         self._split_half: float | None = None
         self._vectors = 0  # of the largest basis
         self._full = False  # whether one was ended by the memory that it may take
+
+    def _checked(self, near: Any) -> Spectrum | None:
+        """A spectrum to start from, if it has any vectors. Raises TypeError or ValueError for what is none of this matrix."""
+        if near is None:
+            return None
+        if not isinstance(near, Spectrum):
+            raise TypeError(
+                f"near is a {type(near).__name__}. Pass a Spectrum of a point nearby, or near='nearest' to a landscape."
+            )
+        if len(near.eigenvectors) != self.size:
+            raise ValueError(
+                f"near has eigenvectors of length {len(near.eigenvectors)}, but this matrix has {self.size} rows. Pass a "
+                "spectrum of the same parameters."
+            )
+        return near if near.eigenvectors.shape[1] else None
 
     def run(self) -> Generator[None, None, Spectrum]:
         """The study to its end, as a job that yields between chunks. Raises EvaluationError and ValueError."""
@@ -107,7 +128,7 @@ class Study:
             finished = False
             while not finished and len(self._known.values) < self.size and self._left() > 0:
                 finished = (yield from self._start()) or not self.thorough
-        if self.hessian.samples < self.hessian.objective.samples and self.top:
+        if _FEW <= self.hessian.samples < self.hessian.objective.samples and self.top:
             yield from self._halve()
         return self.spectrum()
 
@@ -123,6 +144,7 @@ class Study:
         return spectrum_of(
             self.hessian, self.top, self.bottom, pairs, sure, atoms, probe, exact=self._exact, noise=self._noise,
             split_half=self._split_half, basis=self._basis(), warm=self._near is not None,
+            complete=self._complete or self._exact,
         )  # fmt: skip
 
     @property
@@ -140,8 +162,10 @@ class Study:
     def _whole(self) -> Generator[None, None, None]:
         matrix = yield from dense(self.hessian)
         if not bool(torch.isfinite(matrix).all()):
-            raise _not_finite()
-        values, vectors = torch.linalg.eigh(matrix)
+            raise NotFinite
+        # An upper bound of what the symmetric part is off by, as a matrix.
+        self._noise = float((matrix - matrix.T).norm()) / 2
+        values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
         theta = self.hessian.theta
         self._known = Pairs(
             values.numpy()[::-1].copy(), np.zeros(self.size), vectors.flip(1).to(theta.device, theta.dtype)
@@ -165,9 +189,10 @@ class Study:
                 break
             yield
         self._process = None
+        if process.broken:
+            raise NotFinite
         if not process.steps:
-            if process.exhausted and not self._starts:
-                raise _not_finite()
+            self._complete = True
             return True
         self._vectors = max(self._vectors, process.steps)
         self._full |= process.steps == room and not process.exhausted
@@ -194,14 +219,16 @@ class Study:
             self._atoms = len(self._known.values)
             self._probe = Probe(ritz.values, ritz.weights, self.size - self._atoms, process.exhausted)
         which = np.flatnonzero(found)
-        self.missed |= not first and len(which) > 0
+        more = not first and bool((sure & self._beyond(ritz)).any())
+        self.missed |= more
         self._known = self._known.joined(_pairs(process, ritz, which))
         if first:
             self._unsure = _pairs(process, ritz, np.flatnonzero(asked & ~sure))
         self._starts += 1
         if len(self._known.values) >= self.size:
             self._exact, self._probe, self._atoms = True, None, self.size
-        return not first and not len(which)
+        self._complete = not first and not more
+        return self._complete
 
     def _halve(self) -> Generator[None, None, None]:
         """How far λmax is apart on the two halves of the samples: a subset says too much, and by about so much."""
@@ -245,12 +272,19 @@ class Study:
 
     def _beyond(self, ritz: Ritz) -> np.ndarray:
         """Which Ritz values lie beyond the last of those that were asked for, on either side."""
-        known = np.sort(self._known.values)[::-1]
-        margin = self.tolerance * self._scale(ritz)
-        least = known[self.top - 1] if 0 < self.top <= len(known) else -np.inf
-        most = known[-self.bottom] if 0 < self.bottom <= len(known) else np.inf
-        above = ritz.values > least + margin if self.top else np.zeros(len(ritz.values), bool)
-        below = ritz.values < most - margin if self.bottom else np.zeros(len(ritz.values), bool)
+        known, order = self._known, np.argsort(-self._known.values)
+        # A Ritz value lies inside the spectrum: above what the last of them may be there is a larger eigenvalue.
+        epsilon = torch.finfo(known.vectors.dtype).eps
+        margin = self._noise + 32 * epsilon * self._scale(ritz)
+        above = below = np.zeros(len(ritz.values), bool)
+        if self.top:
+            last = order[self.top - 1] if self.top <= len(order) else None
+            least = -np.inf if last is None else known.values[last] + known.residuals[last] + margin
+            above = ritz.values > least
+        if self.bottom:
+            last = order[-self.bottom] if self.bottom <= len(order) else None
+            most = np.inf if last is None else known.values[last] - known.residuals[last] - margin
+            below = ritz.values < most
         found: np.ndarray = above | below
         return found
 
@@ -283,9 +317,3 @@ def spectrum_at(
 
 def _pairs(process: Lanczos, ritz: Ritz, which: np.ndarray) -> Pairs:
     return Pairs(ritz.values[which], ritz.residuals[which], process.pairs(ritz, which))
-
-
-def _not_finite() -> ValueError:
-    return ValueError(
-        "The Hessian is not finite at this point. Look at a point where the loss is smooth and finite."
-    )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lossatlas.curvature.attention import WrittenOut
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.curvature.matrices import MAKE, Matrix
 from lossatlas.objective import Objective
 from lossatlas.objective.data import Batch, map_tensors
@@ -60,11 +61,16 @@ class Way:
         return self.chunk_bytes * chunks + self.row_bytes * samples
 
 
-def way_of(objective: Objective, matrix: Matrix, theta: Tensor) -> Generator[None, None, Way]:
-    """The way for this objective, looked for when it is first asked for. Raises what the model raises."""
+def way_of(objective: Objective, matrix: Matrix) -> Generator[None, None, Way]:
+    """The way for this objective, looked for at its own θ when it is first asked for. Raises what the model raises."""
     key = ("way", matrix)
     if key not in objective.kept:
-        objective.kept[key] = yield from _found(objective, matrix, theta)
+        try:
+            objective.kept[key] = yield from _found(objective, matrix, objective.theta)
+        except (
+            NotFinite
+        ):  # where the model stands nothing can be told: to be looked at once more the next time
+            return Way(PLAIN, 0.0, 0.0, False, None)
     found: Way = objective.kept[key]
     return found
 
@@ -72,7 +78,7 @@ def way_of(objective: Objective, matrix: Matrix, theta: Tensor) -> Generator[Non
 def prepare(objective: Objective) -> Generator[None, None, None]:
     """Find the way of the Hessian before somebody waits for it, as a job; what goes wrong is told to whoever asks."""
     try:
-        yield from way_of(objective, "hessian", objective.theta)
+        yield from way_of(objective, "hessian")
     except Exception as error:
         _log.info("There is no way to the Hessian yet: %s", error)
 
