@@ -28,12 +28,12 @@ def spectrum(
     options: as of `objective.spectrum`, and near="nearest": start from what this landscape knows of a point within 0.03.
     Raises TypeError or ValueError for what is no point or cannot be asked, EvaluationError when the model raises.
     """
-    point, known = _point(landscape, at), landscape.kept.setdefault(Nearby, Nearby())
-    if options.get("near") == "nearest":
-        options["near"] = known.nearest(point, _NEAR)
+    point = _point(landscape, at)
+    options = _resolved(landscape, point, options)
     found = spectrum_at(landscape.objective, _theta(landscape, point), top, bottom, **options)
-    if isinstance(found, Spectrum):
-        known.add(point, found)
+    # Those of another matrix, of some layers or of samples are no start for this one.
+    if isinstance(found, Spectrum) and not {"matrix", "layers", "samples"} & set(options):
+        _known(landscape).add(point, found)
     return found
 
 
@@ -41,8 +41,9 @@ def spectra(
     landscape: Landscape, at: Any = _ORIGIN, top: int = 5, bottom: int = 2, **options: Any
 ) -> Iterator[Spectrum]:
     """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
-    theta = _theta(landscape, _point(landscape, at))
-    return stream(Study(landscape.objective, theta, top, bottom, **options))
+    point = _point(landscape, at)
+    options = _resolved(landscape, point, options)
+    return stream(Study(landscape.objective, _theta(landscape, point), top, bottom, **options))
 
 
 def jet(landscape: Landscape, at: Any = _ORIGIN, span: float | None = None) -> Jet:
@@ -65,10 +66,26 @@ def critical_point(landscape: Landscape, near: Any = _ORIGIN, **options: Any) ->
     return jobs.call(Search(landscape.objective, landscape.slice, near, **options).run())
 
 
+def _known(landscape: Landscape) -> Nearby:
+    found: Nearby = landscape.kept.setdefault(Nearby, Nearby())
+    return found
+
+
+def _resolved(landscape: Landscape, point: tuple[float, float], options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the spectrum that near="nearest" means."""
+    if options.get("near") != "nearest":
+        return options
+    return {**options, "near": _known(landscape).nearest(point, _NEAR)}
+
+
 def _point(landscape: Landscape, at: Any) -> tuple[float, float]:
     if not landscape.on_line:
         return check_point("at", at)
-    return check_point("at", (at[0] if isinstance(at, Sequence) else at, 0.0))
+    if not isinstance(at, Sequence):
+        return check_point("at", (at, 0.0))
+    if len(at) == 0 or any(at[1:]):
+        raise ValueError(f"at is {at!r}. Pass a point of the line: a alone.")
+    return check_point("at", (at[0], 0.0))
 
 
 def _theta(landscape: Landscape, point: tuple[float, float]) -> Tensor:

@@ -146,6 +146,8 @@ class Landscape:
     def evaluate(self, a: Any, b: Any = None, *, field: str = "loss") -> Any:
         """The exact field at points (a, b) of a plane, or a of a line: arrays that broadcast in, float64 of that shape out.
 
+        Fields of curvature are as exact as their name with "_error" says, "lambda_max_error" for one.
+
         Raises ValueError for coordinates that are not finite and EvaluationError when the model raises.
         """
         layer = self._layer(field)
@@ -437,25 +439,37 @@ class Landscape:
     @property
     def fields(self) -> tuple[str, ...]:
         """What can be drawn: the objective's own fields and, where there is a Hessian, its curvature."""
-        return self.objective.fields + (CURVATURE_FIELDS if self.objective.mode != "reestimated" else ())
+        own = self.objective.fields
+        ours = CURVATURE_FIELDS if self.objective.mode != "reestimated" else ()
+        return own + tuple(
+            name for name in ours if name not in own
+        )  # a field of the user's goes before one of ours
 
     def layer_of(self, field: str) -> str:
         """The first of the fields that are evaluated together with this one."""
         return self._layer(field).fields[0]
 
     def _layer(self, field: str) -> Layer:
-        if field not in self.fields:
+        if (
+            field not in self.fields
+            and field.removesuffix("_error") not in self.fields[len(self.objective.fields) :]
+        ):
             known = ", ".join(map(repr, self.fields))
             raise ValueError(f"There is no field {field!r} here. This objective has {known}.")
         if field in self.objective.fields:
             return Layer(self._evaluator, self.objective.fields, self._rounding, self.on_line)
-        kind = next(kind for kind in KINDS if field in kind.fields)
+        kind = next(kind for kind in KINDS if field.removesuffix("_error") in kind.fields)
         kept = self.kept
         with _LOCK:
             if kind not in kept:
                 kept[kind] = kind(self.objective, self.slice)
         return Layer(
-            kept[kind], kind.fields, self._rounding, self.on_line, _CURVATURE_NODES, kept[kind].inexact
+            kept[kind],
+            (*kind.fields, *(f"{name}_error" for name in kind.fields)),
+            self._rounding,
+            self.on_line,
+            _CURVATURE_NODES,
+            kept[kind].inexact,
         )
 
     @property

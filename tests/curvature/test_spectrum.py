@@ -413,3 +413,77 @@ def test_no_residual_is_smaller_than_the_vectors_own_in_their_precision() -> Non
         dim=0
     )
     assert (true.numpy() <= found.residuals).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 3.0])
+def test_one_eigenvalue_alone_ends_after_as_many_starts_as_pairs_are_asked_for(scale: float) -> None:
+    objective = la.Objective.from_function(
+        lambda t: 0.5 * scale * t.square().sum(), torch.zeros(4000).double()
+    )
+    found = objective.spectrum(top=3, bottom=2)
+    np.testing.assert_allclose(found.eigenvalues, scale, atol=1e-12)
+    assert found.complete
+    assert found.products < 40
+    assert found.trace == pytest.approx(4000 * scale, abs=1e-9)
+
+
+def test_the_k_th_largest_is_claimed_only_when_a_start_has_found_nothing_more() -> None:
+    values = np.concatenate([np.ones(5), [0.9, 0.8, 0.7, 0.6], np.linspace(-0.2, 0.2, 3000)])
+    diagonal = torch.as_tensor(values)
+    objective = la.Objective.from_function(
+        lambda t: 0.5 * (diagonal * t**2).sum(), torch.zeros_like(diagonal)
+    )
+    found = objective.spectrum(top=5, bottom=0)
+    np.testing.assert_allclose(found.eigenvalues, 1.0, rtol=1e-6)
+    assert found.complete
+    first = objective.spectrum(top=5, bottom=0, thorough=False, products=100)
+    assert first.converged.all()
+    assert not first.complete
+    assert "so far" in repr(first)
+
+
+def test_halves_of_data_in_the_order_of_their_classes_are_drawn_by_chance() -> None:
+    objective = two_layers()
+    x, y = objective.held[0].x, objective.held[0].y  # type: ignore[index]
+    order = y.argsort()
+    ordered = objective.on((x[order], y[order]))
+    mixed = [objective.spectrum(samples=60, seed=seed, products=60).split_half for seed in range(4)]
+    sorted_ = [ordered.spectrum(samples=60, seed=seed, products=60).split_half for seed in range(4)]
+    assert np.mean(sorted_) < 3 * np.mean(mixed)
+    assert objective.spectrum(samples=1, products=20).split_half is None
+
+
+def test_a_point_whose_loss_is_not_finite_has_no_spectrum() -> None:
+    objective = la.Objective.from_function(lambda t: t.log().sum(), torch.ones(2).double())
+    with pytest.raises(ValueError, match="The loss is nan at this point"):
+        objective.spectrum(-torch.ones(2).double())
+    np.testing.assert_allclose(objective.spectrum().eigenvalues, -1.0)  # what was asked first changes nothing
+
+
+def test_a_layer_that_the_loss_does_not_reach_has_no_curvature() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Linear(6, 3), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x)
+
+    x, y = classification(40, 6)
+    objective = la.Objective(Idle(), F.cross_entropy, (x, y))
+    for matrix_ in ("hessian", "gauss_newton", "fisher"):
+        found = objective.spectrum(per_layer=True, matrix=matrix_)
+        assert found["used"].eigenvalues[0] > 0
+        assert (found["idle"].eigenvalues == 0).all()
+
+
+def test_what_one_cannot_start_from_is_said_in_words() -> None:
+    objective, other = two_layers(), quadratic(VALUES[:9])
+    with pytest.raises(TypeError, match="near is a str. Pass a Spectrum"):
+        objective.spectrum(near="x")
+    with pytest.raises(ValueError, match="near has eigenvectors of length 9, but this matrix has"):
+        objective.spectrum(near=other.spectrum())
+    empty = objective.spectrum(top=0, bottom=0, products=5)
+    assert not objective.spectrum(near=empty, products=40).warm
+    with pytest.raises(ValueError, match="seed is 'a'"):
+        objective.spectrum(seed="a")

@@ -2,6 +2,7 @@
 
 from lossatlas.curvature.density import Density
 from lossatlas.curvature.diagonal import Diagonal, diagonal
+from lossatlas.curvature.errors import NotFinite
 from lossatlas.curvature.jet import Jet, jet_at, with_differences
 from lossatlas.curvature.matrices import Matrix
 from lossatlas.curvature.nearby import Nearby
@@ -21,6 +22,7 @@ __all__ = [
     "Jet",
     "Matrix",
     "Nearby",
+    "NotFinite",
     "Products",
     "Sharpness",
     "SharpnessComparison",

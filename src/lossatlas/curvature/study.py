@@ -136,7 +136,7 @@ class Study:
         """What is known by now."""
         pairs, probe, atoms = self._known.joined(self._unsure), self._probe, self._known.values[: self._atoms]
         process = self._process
-        if process is not None and process.steps and not self._starts and not self._warm:
+        if process is not None and process.steps and not self._starts and not self.warm:
             ritz = process.ritz()
             pairs = _pairs(process, ritz, ends(len(ritz.values), self.top, self.bottom))
             probe = Probe(ritz.values, ritz.weights, self.size)
@@ -151,12 +151,13 @@ class Study:
     def tells(self) -> bool:
         """Whether the density is known a little: one product says nothing of its own error."""
         running = (
-            self._process is not None and self._process.steps > 1 and not (self._warm and not self._starts)
+            self._process is not None and self._process.steps > 1 and not (self.warm and not self._starts)
         )
         return self._probe is not None or self._exact or (running and not self._starts)
 
     @property
-    def _warm(self) -> bool:
+    def warm(self) -> bool:
+        """Whether the first start is one from a point nearby."""
         return self._near is not None
 
     def _whole(self) -> Generator[None, None, None]:
@@ -215,7 +216,7 @@ class Study:
         found = sure if first else sure & self._beyond(ritz)
         if process.exhausted:
             found = np.ones(len(sure), bool)
-        if not (first and self._warm):  # of all that it was orthogonal to, a random start tells without bias
+        if not (first and self.warm):  # of all that it was orthogonal to, a random start tells without bias
             self._atoms = len(self._known.values)
             self._probe = Probe(ritz.values, ritz.weights, self.size - self._atoms, process.exhausted)
         which = np.flatnonzero(found)

@@ -8,15 +8,13 @@ nearest node that is known, along a space-filling curve; `lambda_ratio`: |λmin 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.curvature import Nearby, Products, Study, principal
+from lossatlas.curvature import Nearby, NotFinite, Products, Study, principal
 from lossatlas.geometry import Line, Plane
 from lossatlas.objective import Objective
 from lossatlas.sampling import NodeStore, Point
@@ -25,7 +23,7 @@ from lossatlas.sampling import NodeStore, Point
 _NEAR = 0.25
 
 # Pairs of either end that are followed from node to node, and nodes between two looks from a random start.
-_FOLLOWED, _BLOCK = 2, 8
+_FOLLOWED, _BLOCK = 2, 4
 
 # What a residual may be, as a share of |λ|: the eigenvalue is off by its square, over the gap.
 _TOLERANCE = 0.01
@@ -38,9 +36,6 @@ _PROBES = 8
 
 # Cells per side of the grid that the space-filling curve runs through: 2^10.
 _ORDER = 10
-
-# How long one waits at a time for another job that evaluates the same fields, in seconds.
-_GLANCE = 0.002
 
 #: Values at a node, and what each may be off by.
 Measured = tuple[Sequence[float], Sequence[float]]
@@ -57,7 +52,6 @@ class Curving:
     def __init__(self, objective: Objective, plane: Plane | Line) -> None:
         self.objective, self.plane = objective, plane
         self.store = NodeStore(2 * len(self.fields))  # values, then their errors
-        self._hands = threading.Lock()
 
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Put the missing ones of `points` into the store, one after the other along a curve; yields between chunks.
@@ -65,11 +59,15 @@ class Curving:
         Returns how many were evaluated.
         """
         missing = along_curve(self.store.wanted(points))
-        while not self._hands.acquire(blocking=False):  # a node helps the next: two at once would help nobody
-            time.sleep(_GLANCE)
-            yield
+        mine = [point for point in missing if self.store.claim(point)]
+        count = yield from self._blocks(mine)
+        # Under way in another job, which may have been put off: whoever needs them now evaluates what is left.
+        count += yield from self._blocks([point for point in missing if point not in self.store])
+        return count
+
+    def _blocks(self, points: Sequence[Point]) -> Generator[None, None, int]:
         try:
-            fresh = [point for point in missing if point not in self.store]
+            fresh = [point for point in points if point not in self.store]
             for start in range(0, len(fresh), _BLOCK):
                 block = fresh[start : start + _BLOCK]
                 rows = yield from self._rows(block)
@@ -77,12 +75,15 @@ class Curving:
                     self.store.put(point, row)
             return len(fresh)
         finally:
-            self._hands.release()
+            for point in points:
+                self.store.release(point)
 
     def inexact(self, points: Sequence[Point], column: int) -> float:
         """What the values of a field at these nodes may be off by, at most."""
+        if column >= len(self.fields):  # an error itself
+            return 0.0
         errors = self.store.get(points)[:, len(self.fields) + column]
-        return float(np.max(errors, initial=0.0))
+        return float(np.max(errors[np.isfinite(errors)], initial=0.0))
 
     def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:
         """The rows of a few points along the curve."""
@@ -93,12 +94,14 @@ class Curving:
         return rows
 
     def _row(self, point: Point) -> Generator[None, None, np.ndarray]:
-        theta = self.plane.at(*point) if isinstance(self.plane, Plane) else self.plane.at(point[0])
         try:
-            values, errors = yield from self.measure(point, theta)
-        except (ValueError, ArithmeticError):  # no finite Hessian here: a fact about the landscape
+            values, errors = yield from self.measure(point, self._theta(point))
+        except NotFinite:  # a fact about the landscape
             return np.full(2 * len(self.fields), np.nan)
         return np.array([*values, *errors], dtype=float)
+
+    def _theta(self, point: Point) -> Tensor:
+        return self.plane.at(*point) if isinstance(self.plane, Plane) else self.plane.at(point[0])
 
     def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
         """The values at a node, θ there, and their errors."""
@@ -129,7 +132,8 @@ class Extremes(Curving):
 
     A warm start can lock on the wrong eigenvector. So two pairs of either end are followed, of which the outer ones are
     shown, and the last node of a block is looked at from a random start too: where that finds more, the block is done anew
-    from there.
+    from there. What is stated between is the residual: how far an eigenvalue is, which is the extreme one as far as it was
+    followed. Which nodes are known already decides the last digits.
     """
 
     fields = ("lambda_max", "lambda_min", "lambda_ratio")
@@ -137,27 +141,38 @@ class Extremes(Curving):
     def __init__(self, objective: Objective, plane: Plane | Line) -> None:
         super().__init__(objective, plane)
         self.known = Nearby()
-        self._thorough = self._missed = False
 
     def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:
         *others, last = block
         rows = yield from super()._rows(others)
-        self._thorough = True
-        checked = yield from self._row(last)
-        self._thorough = False
-        if self._missed:
+        checked, missed = yield from self._looked_at(last)
+        if missed:
             self.known.forget(others)
             rows = (yield from super()._rows(others[::-1]))[::-1]
         return [*rows, checked]
 
+    def _looked_at(self, point: Point) -> Generator[None, None, tuple[np.ndarray, bool]]:
+        """The row of a node that is looked at from a random start too, and whether that has found more."""
+        try:
+            study = self._study(point, self._theta(point), thorough=True)
+            values, errors = yield from self._told(point, study)
+        except NotFinite:
+            return np.full(2 * len(self.fields), np.nan), False
+        return np.array([*values, *errors]), study.missed and study.warm
+
     def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
-        """Their errors are the residuals: an eigenvalue lies within."""
-        study = Study(
-            self.objective, theta, _FOLLOWED, _FOLLOWED, tolerance=_TOLERANCE, products=_PRODUCTS,
-            near=self.known.nearest(point, _NEAR), thorough=self._thorough,
+        """Their errors are the residuals."""
+        return (yield from self._told(point, self._study(point, theta, thorough=False)))
+
+    def _study(self, point: Point, theta: Tensor, *, thorough: bool) -> Study:
+        near = self.known.nearest(point, _NEAR)
+        return Study(
+            self.objective, theta, _FOLLOWED, _FOLLOWED, tolerance=_TOLERANCE, products=_PRODUCTS, near=near,
+            thorough=thorough,
         )  # fmt: skip
+
+    def _told(self, point: Point, study: Study) -> Generator[None, None, Measured]:
         found = yield from study.run()
-        self._missed = study.missed and found.warm
         self.known.add(point, found)
         most, least = found.eigenvalues[0], found.eigenvalues[-1]
         above, below = found.residuals[0] + found.noise, found.residuals[-1] + found.noise
