@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lossatlas.curvature import Jet, Spectrum, Study, jet_at, with_differences
@@ -43,7 +44,8 @@ class Closeup:
         directions = self.landscape.slice.directions
         self.jet = yield from jet_at(self.study.hessian, directions, self.at, self.step, self._values)
         yield
-        self.jet = yield from with_differences(self.jet, self._values)
+        epsilon = float(torch.finfo(self.landscape.objective.dtype).eps) / 2
+        self.jet = yield from with_differences(self.jet, self._values, epsilon)
         yield
         return self.jet
 

@@ -107,6 +107,38 @@ def test_a_rectifier_has_kinks_that_autograd_does_not_count() -> None:
     assert not landscape.jet((0.5, 0.0)).kinked
 
 
+@pytest.mark.parametrize(("dtype", "rounded"), [(torch.float32, True), (torch.float64, False)])
+def test_the_rounding_of_a_smooth_net_is_no_kink(dtype: torch.dtype, rounded: bool) -> None:
+    objective = la.Objective(mlp(6, 8, 3, dtype=dtype), F.cross_entropy, classification(64, dtype=dtype))
+    for seed in range(3):
+        landscape = la.Landscape(objective, la.Plane.random(objective, seed=seed))
+        jet = landscape.jet((0.25, -0.5), span=0.02)
+        assert jet.curvatures_at_scale is not None
+        gap = np.abs(jet.curvatures_at_scale - jet.curvatures).max()
+        assert gap < jet.rounding or not rounded
+        assert (jet.kinked, jet.rounded) == (False, rounded)
+        wide = landscape.jet((0.25, -0.5), span=0.3)
+        assert (wide.kinked, wide.rounded) == (False, False)
+        assert jet.rounding == pytest.approx(15**2 * wide.rounding, rel=0.1)
+
+
+def test_rounding_is_told_per_unit_of_length_whatever_the_directions_are() -> None:
+    """On the parabola 1 + ½ s² in s = ‖u‖ a: h is ‖u‖ step of length, and 4 ε |L| / h² its rounding."""
+    objective = la.Objective.from_function(lambda t: 1.0 + 0.5 * t @ t, torch.zeros(2, dtype=torch.float64))
+    for length in (1.0, 20.0):
+        u = length * torch.tensor([1.0, 0.0], dtype=torch.float64)
+        jet = la.Landscape(objective, la.Line(objective.theta, u)).jet(span=0.16 / length)
+        exact = 4 * (torch.finfo(torch.float64).eps / 2) * (1.0 + 0.5 * 0.01**2) / 0.01**2
+        assert jet.rounding == pytest.approx(exact, rel=1e-9)
+
+
+def test_kinks_are_seen_in_float32_where_they_are_more_than_rounding() -> None:
+    objective = la.Objective.from_function(lambda t: 1.0 + t.abs().sum() + 0.5 * t @ t, torch.zeros(2))
+    landscape = la.Landscape(objective, la.Plane(objective.theta, *torch.eye(2)))
+    jet = landscape.jet(span=0.02)
+    assert (jet.kinked, jet.rounded) == (True, False)
+
+
 def test_a_point_where_the_loss_is_not_finite_says_so_in_numbers() -> None:
     objective = la.Objective.from_function(lambda t: t.log().sum(), torch.ones(2, dtype=torch.float64))
     landscape = la.Landscape(objective, la.Plane(objective.theta, *torch.eye(2, dtype=torch.float64)))

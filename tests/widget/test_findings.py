@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -75,6 +76,12 @@ def test_a_thinned_density_keeps_every_peak_and_its_ends() -> None:
         assert found[1][near].max() > 0.999
         assert found[1][near].min() < 0.05
     np.testing.assert_array_equal(found[2:], np.stack([0.5 * found[1], 2.0 * found[1]]))
+
+
+def test_differences_that_are_rounding_say_so_on_the_wire() -> None:
+    found = replace(jet(np.diag([3.0, -1.0])), rounding=2.0)
+    head = findings.jet_head(found)
+    assert (head["kinked"], head["rounded"]) == (False, True)
 
 
 def test_a_jet_that_is_not_finite_travels_as_null() -> None:

@@ -7,7 +7,7 @@ import {floats, VERSION} from "../protocol.js";
  * @typedef {{
  *   loss: number | null, gradient_norm: number | null, gradient_in_slice: number | null, slope: (number | null)[],
  *   hessian: (number | null)[][], curvatures: (number | null)[], axes: (number | null)[][], step: number, kinked: boolean,
- *   differences: (number | null)[][] | null, curvatures_at_scale: (number | null)[] | null
+ *   rounded: boolean, differences: (number | null)[][] | null, curvatures_at_scale: (number | null)[] | null
  * }} Jet  axes: (a, b) of each principal direction, one unit of length in parameter space
  * @typedef {{grid: Float32Array, values: Float32Array, lower: Float32Array, upper: Float32Array}} Density
  * @typedef {{

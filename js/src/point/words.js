@@ -67,8 +67,9 @@ export function sentence(finding) {
   return {slice, whole, verdict: ""};
 }
 
-/** What the two measures of the slice disagree about, and why; "" where they do not. @param {Finding} finding */
+/** What the two measures of the slice disagree about, and why, or why they cannot; "" where they agree. @param {Finding} finding */
 export function kinks({jet}) {
+  if (jet?.rounded) return `Over ± ${number(jet.step)} differences are below the rounding of the numbers: zoom out.`;
   if (!jet?.kinked) return "";
   return `Over ± ${number(jet.step)} it curves otherwise: the map counts kinks (of ReLU) and higher orders.`;
 }

@@ -70,6 +70,14 @@ test("kinks are spoken of where the two measures differ", () => {
   expect(kinks(finding("spectrum_first"))).toBe("");
 });
 
+test("where rounding is all that differs nothing is said of kinks", () => {
+  const done = finding("spectrum_done");
+  const jet = {.../** @type {import("./wire.js").Jet} */ (done.jet), step: 0.001, kinked: false, rounded: true};
+  const said = "Over ± 0.00100 differences are below the rounding of the numbers: zoom out.";
+  expect(kinks({...done, jet})).toBe(said);
+  expect(kinks({...done, jet: {...jet, kinked: true}})).toBe(said);
+});
+
 test.each([
   [1.23456, 0.001, "1.235 ± 0.001"],
   [1.23456, 0.4, "1.2 ± 0.4"],

@@ -58,6 +58,7 @@ def jet_head(jet: Jet) -> Head:
         "gradient_in_slice": finite_or_none(jet.gradient_in_slice), "slope": numbers(jet.slope),
         "hessian": [numbers(row) for row in jet.hessian], "curvatures": numbers(jet.curvatures),
         "axes": [numbers(axis) for axis in jet.axes.T], "step": jet.step, "kinked": jet.kinked,
+        "rounded": jet.rounded,
         "differences": None if jet.differences is None else [numbers(row) for row in jet.differences],
         "curvatures_at_scale": None if at_scale is None else numbers(at_scale),
     }  # fmt: skip
