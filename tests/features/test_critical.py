@@ -380,6 +380,8 @@ def test_a_point_without_a_finite_gradient_is_a_result() -> None:
 
 def test_a_wrong_call_is_said_in_words() -> None:
     landscape = network()
+    objective = la.Objective(mlp(6, 8, 3), F.cross_entropy, classification(40))  # in float32
+    single = la.Landscape(objective, la.Plane.random(objective))
     with pytest.raises(ValueError, match=r'within is "?.sphere.+Pass "space", or "plane"'):
         landscape.critical_point(within="sphere")
     with pytest.raises(ValueError, match=r'towards is .top.. Pass "any", or "minimum"'):
@@ -388,6 +390,12 @@ def test_a_wrong_call_is_said_in_words() -> None:
         landscape.critical_point(3)
     with pytest.raises(ValueError, match=r"near is \(nan, 0.0\). Pass finite coordinates"):
         landscape.critical_point((float("nan"), 0.0))
+    with pytest.raises(
+        ValueError, match=r"near is \(1e\+300, 0\). Pass finite coordinates, at most 3.4e\+38"
+    ):
+        single.critical_point((1e300, 0))
+    with pytest.raises(ValueError, match=r"near is 1e\+300. Pass finite coordinates, at most 3.4e\+38"):
+        la.Landscape(single.objective, la.Line(single.objective.theta, single.plane.u)).critical_point(1e300)
     with pytest.raises(ValueError, match=r"products is 0. Pass a whole number of at least 1"):
         landscape.critical_point(products=0)
     with pytest.raises(ValueError, match=r"steps is 2.5. Pass a whole number of at least 0"):

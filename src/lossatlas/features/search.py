@@ -16,7 +16,7 @@ from lossatlas.features.critical import CriticalPoint, Towards, Within
 from lossatlas.features.fields import Ground, Sliced, Whole
 from lossatlas.features.kinds import Verdict, verdict_of, verdict_of_ends
 from lossatlas.features.newton import Walk
-from lossatlas.geometry import Slice, check_point
+from lossatlas.geometry import Line, Plane, check_point
 from lossatlas.objective import Objective
 
 # The radius of trust at first, as a share of the home view's width.
@@ -61,7 +61,7 @@ class Search:
     """
 
     def __init__(
-        self, objective: Objective, where: Slice, near: Any = (0.0, 0.0), within: Within = "space", *,
+        self, objective: Objective, where: Plane | Line, near: Any = (0.0, 0.0), within: Within = "space", *,
         towards: Towards = "any", steps: int = 100, products: int | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
         if within not in ("space", "plane"):
@@ -259,14 +259,14 @@ class Search:
         return _ROUNDINGS * torch.finfo(theta.dtype).eps * scale + bend
 
 
-def _start(near: Any, where: Slice) -> tuple[float, ...]:
+def _start(near: Any, where: Plane | Line) -> tuple[float, ...]:
     """The coordinates that a user means: two of a plane, one of a line."""
     if len(where.directions) == 2:
         point: tuple[float, ...] = check_point("near", near)
     else:
         point = (_number(near[0] if isinstance(near, Sequence) and len(near) in (1, 2) else near),)
-    if not all(math.isfinite(value) for value in point):
-        raise ValueError(f"near is {near!r}. Pass finite coordinates.")
+    if not all(abs(value) <= where.reach for value in point):  # NaN neither
+        raise ValueError(f"near is {near!r}. Pass finite coordinates, at most {where.reach:.2g}.")
     return point
 
 
