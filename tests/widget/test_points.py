@@ -7,6 +7,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,13 @@ import torch
 from torch import Tensor, nn
 
 import lossatlas as la
+from lossatlas import jobs
+from lossatlas.closeup import Closeup
 from lossatlas.curvature import Products, Stability
 from lossatlas.geometry import Turn
+from lossatlas.widget import points as points_module
+from lossatlas.widget.points import Points
+from lossatlas.widget.protocol import Point, Towards
 from lossatlas.widget.session import Session
 from tests.widget.helpers import HOME, Page, landscape
 from tests.zoo import F, classification, mlp
@@ -188,8 +195,6 @@ def test_a_run_that_is_cancelled_before_its_turn_is_answered_too(page: Page, ope
         free.wait(PATIENCE)
         yield
 
-    from lossatlas import jobs
-
     for _ in range(jobs.worker.threads):
         jobs.worker.submit(hold(), jobs.CALL)
     session.handle(ask(page))
@@ -267,8 +272,6 @@ def test_a_closed_map_measures_no_more(page: Page, opened: Opened, monkeypatch: 
     session.close()
     gate.opened.set()
     count = gate.count
-    from lossatlas import jobs
-
     jobs.call(iter_once())
     assert gate.count <= count + 1
 
@@ -391,6 +394,126 @@ def test_an_eigenvector_of_the_model_as_it_was_is_refused_after_a_refresh(page: 
     session.handle(order(page, "towards", req=-2, of=-1, index=0))
     error = page.wait_for(lambda: page.heads("error"), "an error")[0]
     assert "Measure the point again" in error["text"]
+
+
+def test_an_eigenvector_that_has_not_converged_is_no_direction_yet(
+    page: Page, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, surface = Gate(monkeypatch, after=8), larger()
+    session = opened(surface)
+    session.handle(ask(page))
+    assert gate.reached.wait(PATIENCE)
+    page.wait_for(lambda: [h for h in page.heads("spectrum_progress") if h["spectrum"]], "a first spectrum")
+    assert not page.heads("spectrum_progress")[-1]["spectrum"]["converged"][0]
+    before = surface.directions.names
+    session.handle(order(page, "towards", req=-2, of=-1, index=0))
+    error = page.wait_for(lambda: page.heads("error"), "an error")[0]
+    assert (error["code"], error["req"]) == ("bad_request", -2)
+    assert "Eigenvector 1 has not converged yet" in error["text"]
+    assert surface.directions.names == before
+
+    gate.opened.set()
+    end = done(page)
+    index = end["spectrum"]["converged"].index(True)
+    session.handle(order(page, "towards", req=-3, of=-1, index=index))
+    page.wait_for(lambda: page.heads("directed"), "an answer")
+
+
+class Fixed(Points):
+    """Points without a page: what they post and what fails is kept."""
+
+    def __init__(self, stability: Callable[[], Stability | None] = lambda: None) -> None:
+        self.posted: list[Any] = []
+        self.failed: list[tuple[Point, Exception]] = []
+        super().__init__(self.posted.append, lambda *failed: self.failed.append(failed), stability)
+
+    def measure(self, surface: la.Landscape, req: int = -1, client: str = "page", a: float = 0.25) -> None:
+        """Measure a point to its end."""
+        self.begin(Point(client, req, 1, (a, -0.5), 2.0), surface)
+        limit = time.monotonic() + PATIENCE
+        while self._running and time.monotonic() < limit:
+            time.sleep(0.005)
+        assert not self._running
+
+
+def test_the_name_of_an_eigenvector_is_forgotten_when_a_later_spectrum_replaces_it() -> None:
+    points, surface = Fixed(), small()
+    points.measure(surface)
+    name, position = points.towards(Towards("page", -2, -1, 0), surface)
+    found = points._found["page", -1]
+    assert found.spectrum is not None
+    later = replace(found.spectrum, eigenvectors=found.spectrum.eigenvectors.flip(1))
+    run = points_module._Run(Point("page", -1, 1, (0.25, -0.5), 2.0), surface.objective.size)
+    run.found, run.closeup = found, Closeup(surface, (0.25, -0.5), 2.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(run.closeup.study), "spectrum", lambda study: later)
+        patch.setattr(type(run.closeup.study), "tells", True)
+        points._tell(run)
+    other, moved = points.towards(Towards("page", -3, -1, 0), surface)
+    assert other == f"{name} · 2"
+    torch.testing.assert_close(surface.directions[other].vector, later.eigenvectors[:, 0])
+    assert moved["offset_along"] == position["offset_along"]  # the point is where it was
+
+
+def test_a_request_whose_stability_cannot_be_told_is_answered_as_often_as_it_is_made() -> None:
+    def broken() -> Stability | None:
+        raise RuntimeError("The optimizer has gone.")
+
+    points, surface = Fixed(broken), small()
+    for count in (1, 2):
+        points.measure(surface)
+        assert [str(error) for _, error in points.failed] == ["The optimizer has gone."] * count
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_is_kept_of_points_is_counted_whole_and_the_oldest_goes(
+    tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, surface = Fixed(), small()
+    if not tells:  # a run that ends before its spectrum is known
+        monkeypatch.setattr("lossatlas.curvature.Study.tells", False)
+    size = 4 * surface.objective.size
+    points.measure(surface)
+    each = points._found["page", -1].bytes
+    assert each >= (8 * size if tells else size)  # θ, and seven eigenvectors
+    monkeypatch.setattr(points_module, "_KEPT_BYTES", 2 * each + each // 2)
+    for req in (-2, -3, -4):
+        points.measure(surface, req, a=0.25 * req)
+    assert sorted(req for _, req in points._found) == [-4, -3]
+
+
+def test_what_a_run_under_way_has_found_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, surface = Fixed(), small()
+    points.measure(surface, client="other")
+    monkeypatch.setattr(points_module, "_KEPT_BYTES", 1)
+    held = points._running["other"] = (-1, jobs.Job(iter_once(), jobs.POINT))
+    points.begin(Point("page", -1, 1, (0.25, -0.5), 2.0), surface)
+    limit = time.monotonic() + PATIENCE
+    while "page" in points._running and time.monotonic() < limit:
+        time.sleep(0.005)
+    assert points._running == {"other": held}
+    assert list(points._found) == [("other", -1), ("page", -1)]
+
+
+def test_what_a_page_found_is_forgotten_when_it_has_long_been_silent() -> None:
+    points, surface, now = Fixed(), small(), time.monotonic()
+    for client in ("silent", "busy", "alive", "new"):
+        points.measure(surface, client=client)
+
+    def heard(clients: list[str], later: float) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(points_module, "time", SimpleNamespace(monotonic=lambda: now + later))
+            points.heard(clients)
+        return [client for client, _ in points._found]
+
+    everybody = ["silent", "busy", "alive", "new"]
+    assert heard(["silent", "busy", "alive"], 0) == everybody
+    assert heard(["alive"], points_module.SILENCE - 1) == everybody  # out of sight, perhaps
+    points._running["busy"] = (-2, jobs.Job(iter_once(), jobs.POINT))
+    # One that has not been heard of yet may be about to speak.
+    assert heard(["alive"], points_module.SILENCE + 1) == ["busy", "alive", "new"]
+    del points._running["busy"]
+    assert heard(["alive"], points_module.SILENCE + 2) == ["alive", "new"]
 
 
 def test_what_a_page_found_is_forgotten_with_it(page: Page, opened: Opened) -> None:

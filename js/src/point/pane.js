@@ -242,7 +242,7 @@ export class Pane {
       );
       say(value, known);
       say(error, off && `± ${off}`);
-      turn.hidden = still;
+      turn.hidden = still || !sure;
     });
   }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +22,14 @@ from lossatlas.widget.protocol import BadRequest, Message, Point, Towards
 #: At least so many seconds between two messages about a point, and as many times what making one takes.
 INTERVAL, _SHARE = 0.12, 4.0
 
+#: A page that has been silent for so long, in seconds, is gone: one that is out of sight says nothing either, and comes back.
+SILENCE = 900.0
+
 # A point is started from what is known of another one within this distance, in the length of u.
 _NEAR = 0.03
 
-# What the eigenvectors of earlier points may take of memory, in bytes; those of the newest are kept in any case.
+# What the findings of earlier points may take of memory, in bytes; those of the newest are kept in any case.
 _KEPT_BYTES = 256 << 20
-
-# Where a direction's name is kept that is none of an eigenvector.
-_WAY = -1
 
 _Key = tuple[str, int]  # a page and the number of its request
 
@@ -42,13 +42,15 @@ class _Found:
     theta: Any
     spectrum: Spectrum | None = None
     last: Message | None = None  # what was told of it
-    names: dict[int, str] = field(default_factory=dict)  # of its eigenvectors that are directions
+    names: dict[int, str] = field(default_factory=dict)  # of the spectrum's eigenvectors that are directions
+    way: str = ""  # the name of the direction that leads to it
 
     @property
     def bytes(self) -> int:
-        """What its vectors take."""
-        vectors = self.spectrum.eigenvectors if self.spectrum is not None else None
-        return 0 if vectors is None else vectors.numel() * vectors.element_size()
+        """What its vectors take, and its density."""
+        vectors = [self.theta] if self.spectrum is None else [self.theta, self.spectrum.eigenvectors]
+        told = [] if self.last is None else self.last[1]
+        return sum(one.numel() * one.element_size() for one in vectors) + sum(map(len, told))
 
 
 @dataclass(eq=False)
@@ -79,6 +81,7 @@ class Points:
         self._lock = threading.Lock()
         self._running: dict[str, tuple[int, jobs.Job[None]]] = {}
         self._found: OrderedDict[_Key, _Found] = OrderedDict()
+        self._heard: dict[str, float] = {}  # when, of the pages that have been heard of
 
     def begin(self, request: Point, landscape: Landscape) -> None:
         """Measure a point, and stop what this page had measured so far; asked again, tell again what is known."""
@@ -92,10 +95,10 @@ class Points:
             return
         self.cancel(request.client)
         work = self._measure(request, landscape)
-        next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
         job = jobs.Job(work, jobs.POINT)
         with self._lock:
             self._running[request.client] = (request.req, job)
+        next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
         jobs.worker.add(job)
 
     def cancel(self, client: str, req: int | None = None) -> None:
@@ -108,20 +111,33 @@ class Points:
 
     def leave(self, client: str) -> None:
         """A page has gone: nobody asks for what it found."""
+        self._heard.pop(client, None)
         self.cancel(client)
         with self._lock:
             for key in [key for key in self._found if key[0] == client]:
                 del self._found[key]
 
+    def heard(self, clients: Collection[str]) -> None:
+        """These pages have been heard of lately; one that was among them once, for long is not, and measures nothing has gone."""
+        now = time.monotonic()
+        self._heard.update(dict.fromkeys(clients, now))
+        with self._lock:
+            silent = [client for client, when in self._heard.items() if now - when > SILENCE]
+            gone = [client for client in silent if client not in self._running]
+        for client in gone:
+            self.leave(client)
+
     def close(self) -> None:
         """Stop everything and forget it."""
-        for client in {*self._running, *(client for client, _ in self._found)}:
+        with self._lock:
+            clients = {*self._running, *(client for client, _ in self._found)}
+        for client in clients:
             self.leave(client)
 
     def towards(self, request: Towards, landscape: Landscape) -> tuple[str, dict[str, Any]]:
         """Make an eigenvector a direction: its name, and where the controls stand to turn u to it, through its point.
 
-        Raises BadRequest for what was not found here, or is forgotten.
+        Raises BadRequest for what was not found here, or is forgotten, and for what has not converged.
         """
         with self._lock:
             found = self._found.get((request.client, request.of))
@@ -135,16 +151,32 @@ class Points:
                 "A line is not turned. Make a landscape of a plane to turn to an eigenvector.",
                 client=request.client, req=request.req,
             )  # fmt: skip
+        if not spectrum.converged[request.index]:
+            raise BadRequest(
+                f"Eigenvector {request.index + 1} has not converged yet: its residual is "
+                f"{spectrum.residuals[request.index]:.2g}. Turn to it when its dot is filled.",
+                client=request.client, req=request.req,
+            )  # fmt: skip
         assert found.last is not None
         place = _place(found.last[0]["at"])
-        if request.index not in found.names:
-            value = spectrum.eigenvalues[request.index]
-            found.names[request.index] = _added(
-                landscape, f"eigenvector {request.index + 1} at {place}", spectrum.eigenvectors[:, request.index],
-                f"eigenvector of the Hessian at {place}, eigenvalue {value:.6g}",
-            )  # fmt: skip
-        position: dict[str, Any] = {"turn_u": 90, "u_from": "", "u_to": found.names[request.index]}
-        return found.names[request.index], position | _through(found, landscape, place)
+        name = self._named(found, spectrum, request.index, landscape, place)
+        position: dict[str, Any] = {"turn_u": 90, "u_from": "", "u_to": name}
+        return name, position | _through(found, landscape, place)
+
+    def _named(self, found: _Found, spectrum: Spectrum, index: int, landscape: Landscape, place: str) -> str:
+        """The direction that is this eigenvector of this spectrum, a later one of the same run may have another."""
+        with self._lock:
+            known = found.names.get(index) if found.spectrum is spectrum else None
+        if known is not None:
+            return known
+        name = _added(
+            landscape, f"eigenvector {index + 1} at {place}", spectrum.eigenvectors[:, index],
+            f"eigenvector of the Hessian at {place}, eigenvalue {spectrum.eigenvalues[index]:.6g}",
+        )  # fmt: skip
+        with self._lock:
+            if found.spectrum is spectrum:
+                found.names[index] = name
+        return name
 
     def _measure(self, request: Point, landscape: Landscape) -> Generator[None, None, None]:
         run = _Run(request, landscape.objective.size)
@@ -198,7 +230,9 @@ class Points:
         closeup, found, spectrum = run.closeup, run.found, None
         study = None if closeup is None else closeup.study
         if found is not None and study is not None:
-            spectrum = found.spectrum = study.spectrum() if study.tells else None
+            spectrum = study.spectrum() if study.tells else None
+            with self._lock:
+                found.spectrum, found.names = spectrum, {}
         message = findings.found(
             run.request, None if closeup is None else closeup.jet, spectrum,
             products=0 if study is None else study.hessian.products, of=run.size if run.size <= DENSE else None,
@@ -209,13 +243,16 @@ class Points:
         self._post(message)
 
     def _ended(self, request: Point) -> None:
-        """Let go of a run, and of the eigenvectors of the oldest points when there are too many."""
+        """Let go of a run, and of what the oldest points have brought when that is too much; of a run under way nothing."""
         with self._lock:
             running = self._running.get(request.client)
             if running is not None and running[0] == request.req:
                 del self._running[request.client]
-            while len(self._found) > 1 and sum(found.bytes for found in self._found.values()) > _KEPT_BYTES:
-                self._found.popitem(last=False)
+            under_way = {(client, req) for client, (req, _) in self._running.items()}
+            taken = sum(found.bytes for found in self._found.values())
+            for key in list(self._found)[:-1]:
+                if taken > _KEPT_BYTES and key not in under_way:
+                    taken -= self._found.pop(key).bytes
 
 
 def _place(at: Sequence[float]) -> str:
@@ -227,9 +264,10 @@ def _through(found: _Found, landscape: Landscape, place: str) -> dict[str, Any]:
     way = found.theta - landscape.turned(Turn()).slice.origin
     if not bool(way.any()):
         return {"offset": 0.0, "offset_along": ""}
-    if _WAY not in found.names:
-        found.names[_WAY] = _added(landscape, f"the way to {place}", way, f"from the map's origin to {place}")
-    return {"offset": 1.0, "offset_along": found.names[_WAY]}
+    found.way = found.way or _added(
+        landscape, f"the way to {place}", way, f"from the map's origin to {place}"
+    )
+    return {"offset": 1.0, "offset_along": found.way}
 
 
 def _added(landscape: Landscape, name: str, vector: Any, about: str) -> str:
