@@ -124,7 +124,7 @@ def traces(found: dict[str, Any]) -> list[str]:
     for name, run in found.items():
         mine = run["trace"]
         peers = ", ".join(
-            f"{peer} {statistics.median(row['trace'] for row in taken):.4g}"
+            f"{peer} {statistics.median(row['trace'] for row in taken if 'trace' in row):.4g}"
             for peer, taken in run["rounds"].items()
             if peer not in (OURS, ONE_START)
         )
