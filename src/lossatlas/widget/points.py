@@ -118,7 +118,7 @@ class Points:
                 del self._found[key]
 
     def heard(self, clients: Collection[str]) -> None:
-        """These pages have been heard of lately; one that was among them once, for long is not, and measures nothing has gone."""
+        """Note that these pages are there, and let go of what was found for those that have long been silent."""
         now = time.monotonic()
         self._heard.update(dict.fromkeys(clients, now))
         with self._lock:

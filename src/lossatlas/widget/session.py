@@ -329,6 +329,7 @@ class Session:
             with self._lock:
                 epoch, landscape = self.epoch, self.landscape
                 piece = None if self.paused or self.closed else self._agenda.next()
+                self._points.heard(self._agenda.wants)
                 if piece is None:
                     self._jobs.pop(jobs.TILES, None)
                     self._wake()
