@@ -42,11 +42,13 @@ class Probe:
     def error(self, f: np.ndarray) -> np.ndarray:
         """The standard error of that: of vᵀ f(A) v for v uniform on the sphere, √(2 Var f / (n + 2)).
 
-        Infinite where a single node stands for several dimensions: it tells nothing of the variance.
+        Each node stands for one of the n at least, also where the start has little of it, so that an outlier that it has
+        nearly missed counts. Infinite where a single node stands for several dimensions: it tells nothing of the variance.
         """
         if len(self.nodes) == 1 < self.dimension and not self.exhausted:
             return np.full(f.shape[:-1], np.inf)
-        spread = np.maximum(self.mean(f**2) - self.mean(f) ** 2, 0.0)
+        weights = np.maximum(self.weights, 1 / self.dimension)
+        spread = np.maximum((f - self.mean(f)[..., None]) ** 2 @ weights, 0.0)
         found: np.ndarray = np.sqrt(2.0 * spread / (self.dimension + 2))
         return found
 
