@@ -41,12 +41,12 @@ model = nn.Sequential(nn.Linear(6, 400), nn.ReLU(), nn.Linear(400, 2))
 # Each product takes a moment, as those of a large model do.
 SLOWLY = """
 import time
-from lossatlas.curvature import Hessian
-times, taken = Hessian.times, []
+from lossatlas.curvature import Products
+times, taken = Products.times, []
 def slow(self, v):
     taken.append(time.sleep(0.08))
     return (yield from times(self, v))
-Hessian.times = slow
+Products.times = slow
 """
 
 # Notes everything that the pane says of its progress.
