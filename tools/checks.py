@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Part:
     command: list[str]
     where: Path = ROOT
     env: tuple[tuple[str, str], ...] = ()
+    beside: str = ""  # the part that it is run beside: each takes one core for the most of its time
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Outcome:
     ok: bool
     seconds: float
     closing_line: str
+    output: str
 
 
 def parts(long: bool) -> list[Part]:
@@ -57,7 +60,7 @@ def parts(long: bool) -> list[Part]:
         Part("js test", [npm, "run", "--silent", "test"], ROOT / "js"),
         Part("bundle", [node, "build.mjs", "--check"], ROOT / "js"),
         Part("python", [str(VENV / "python"), *python]),
-        Part("lowest", [str(LOWEST / "python"), *lowest], env=(("PYTHONPATH", "src"),)),
+        Part("lowest", [str(LOWEST / "python"), *lowest], env=(("PYTHONPATH", "src"),), beside="python"),
         Part("notebooks", [str(VENV / "python"), *pytest, "-m", "notebook" + also, "tests/notebooks"]),
         Part("browser", [str(VENV / "python"), *pytest, "-m", "browser" + also, "tests/browser"]),
     ]
@@ -71,16 +74,33 @@ def main() -> None:
         if unknown := [name for name in names if name not in known]:
             sys.exit(f"There is no part called {unknown[0]!r}. Parts: {', '.join(known)}.")
         chosen = [part for part in chosen if part.name in names]
-    outcomes = [run(part) for part in chosen]
-    report(outcomes)
+    begun = time.monotonic()
+    outcomes = run_all(chosen)
+    report(outcomes, time.monotonic() - begun)
     sys.exit(0 if all(outcome.ok for outcome in outcomes) else 1)
 
 
-def run(part: Part) -> Outcome:
+def run_all(chosen: list[Part]) -> list[Outcome]:
+    """One part after the other; one that is run beside another says what it has found when its turn comes."""
+    outcomes, beside = [], {}
+    with ThreadPoolExecutor() as pool:
+        for part in chosen:
+            print(f"\n== {part.name}", flush=True)
+            beside |= {
+                other.name: pool.submit(run, other, False) for other in chosen if other.beside == part.name
+            }
+            if part.name in beside:
+                outcomes.append(beside[part.name].result())
+                print(outcomes[-1].output, end="", flush=True)
+            else:
+                outcomes.append(run(part))
+    return outcomes
+
+
+def run(part: Part, aloud: bool = True) -> Outcome:
     """Run one part, passing on its output as it comes and keeping the last line that says something."""
-    print(f"\n== {part.name}", flush=True)
     start = time.monotonic()
-    closing_line = ""
+    closing_line, lines = "", []
     with subprocess.Popen(
         part.command,
         cwd=part.where,
@@ -92,9 +112,11 @@ def run(part: Part) -> Outcome:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
+            lines.append(line)
+            if aloud:
+                print(line, end="", flush=True)
             closing_line = summary(line) or closing_line
-    return Outcome(part, process.returncode == 0, time.monotonic() - start, closing_line)
+    return Outcome(part, process.returncode == 0, time.monotonic() - start, closing_line, "".join(lines))
 
 
 def summary(line: str) -> str:
@@ -103,12 +125,11 @@ def summary(line: str) -> str:
     return "" if re.match(r"(Test Files|Start at|Duration) ", plain) else plain
 
 
-def report(outcomes: list[Outcome]) -> None:
+def report(outcomes: list[Outcome], total: float) -> None:
     print("\n== split of times")
     for outcome in outcomes:
         verdict = "ok" if outcome.ok else "FAILED"
         print(f"{outcome.part.name:<10} {verdict:<7} {outcome.seconds:7.1f} s   {outcome.closing_line[:140]}")
-    total = sum(outcome.seconds for outcome in outcomes)
     failed = [outcome.part.name for outcome in outcomes if not outcome.ok]
     print(
         f"{'all':<10} {'FAILED' if failed else 'ok':<7} {total:7.1f} s   {'failed: ' + ', '.join(failed) if failed else ''}"
