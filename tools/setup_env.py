@@ -40,6 +40,8 @@ IPYKERNELS = {"7.3.0": (), "6.31.0": ("nest-asyncio==1.6.0",)}
 PEERS = "peers"
 PEERS_NEED = ("backpack-for-pytorch", "einconv", "einops", "linear_operator", "opt_einsum", "unfoldNd")
 OLDEST_NODE = 20
+# The extras whose lower bounds are tested: those of a user who does more than look at maps.
+MET = ("plot", "numbers", "lightning", "trainer", "tensorboard")
 
 
 def main() -> None:
@@ -269,7 +271,9 @@ def lowest_versions() -> list[str]:
     """Every bound that a user may meet, but torch's, as a pin: `anywidget>=0.9` gives `anywidget==0.9`."""
     project = pyproject()
     pins = []
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["plot"]]:
+    extras = project["optional-dependencies"]
+    met = [requirement for name in MET for requirement in extras[name]]
+    for requirement in dict.fromkeys([*project["dependencies"], *met]):
         name, _, bound = requirement.partition(">=")
         if not bound:
             sys.exit(f"pyproject.toml: {requirement!r} has no lower bound. Write it as name>=version.")
