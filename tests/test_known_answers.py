@@ -151,3 +151,17 @@ def test_a_probe_and_the_caption_agree_with_the_objective() -> None:
     gradient = objective.gradient(objective.theta)
     share = landscape.plane.share(gradient)
     assert f"{share:.1%} of the length lies in the plane" in landscape.caption()
+
+
+def test_a_proxy_that_waves_faster_than_the_first_nodes_is_drawn_within_its_stated_error() -> None:
+    """w₁² + w₂² + ½ sin 10w₁ cos 10w₂: at the nodes of 3 × 3 and their centres it is a bowl to 0.6 % of its range."""
+    objective = la.Objective.from_function(
+        lambda t: t[0] ** 2 + t[1] ** 2 + 0.5 * torch.sin(10 * t[0]) * torch.cos(10 * t[1]),
+        torch.zeros(2, dtype=torch.float64),
+    )
+    landscape = la.Landscape(objective, la.Plane(objective.theta, *torch.eye(2, dtype=torch.float64)))
+    a, b = np.meshgrid(np.linspace(-2, 2, 257), np.linspace(-2, 2, 257))
+    truth = a**2 + b**2 + 0.5 * np.sin(10 * a) * np.cos(10 * b)
+    for tolerance in (0.1, 0.01):
+        drawn = landscape.map((-2, 2, -2, 2), 257, tolerance)
+        assert np.abs(drawn.values - truth).max() <= drawn.error <= tolerance * drawn.range

@@ -93,13 +93,6 @@ def test_the_figure_of_a_line_leaves_a_gap_where_a_value_is_not_finite_and_says_
     assert "2 of 5 not finite" in figure.layout.yaxis.title.text
 
 
-def test_the_figure_of_a_plane_is_the_map() -> None:
-    objective = la.Objective.from_function(lambda t: (t**2).sum(), torch.ones(2, dtype=torch.float64))
-    plane = la.Plane.weights(objective, "theta[0]", "theta[1]")
-    with pytest.raises(TypeError, match="lies on a plane, whose figure is the map"):
-        la.Landscape(objective, plane).figure()  # type: ignore[attr-defined]
-
-
 def test_the_tiles_of_a_line_are_its_values_at_dyadic_points() -> None:
     landscape = on_line()
     address = la.TileAddress(0, 1, 0)  # a from 1 to 2
@@ -112,16 +105,19 @@ def test_the_tiles_of_a_line_are_its_values_at_dyadic_points() -> None:
         assert (found.nodes, found.rank, found.centres) == (nodes, rank, None)
         np.testing.assert_array_equal(found.values, [landscape.evaluate(np.linspace(1, 2, nodes))])
     assert landscape.missing(address) == []
-    assert landscape.evaluated == 33  # a row, not a square
+    assert landscape.evaluated == 33 + 4  # a row, not a square, and its checks
 
 
 def test_a_coarse_tile_of_a_parabola_is_the_parabola() -> None:
     objective = la.Objective.from_function(lambda t: (t**2).sum(), torch.ones(2, dtype=torch.float64))
     landscape = la.Landscape(objective, la.Line(objective.theta, torch.tensor([2.0, 0.0]).double()))
-    for _ in landscape.work(landscape.home_pass(5)):
-        pass
-    found = landscape.known(la.TileAddress(0, 0, 0))
+    address = la.TileAddress(0, 0, 0)
+    for _, points in landscape.missing(address)[:2]:
+        for _ in landscape.work(points):
+            pass
+    found = landscape.known(address)
     assert found is not None
+    assert found.nodes == 5
     a = np.linspace(0, 1, 33)
     np.testing.assert_allclose(found.filled(), [(1 + 2 * a) ** 2 + 1], rtol=1e-14)
     assert found.error is not None

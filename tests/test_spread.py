@@ -11,6 +11,8 @@ from torch import nn
 import lossatlas as la
 from tests.zoo import F, classification, cnn, mlp, normal, whole
 
+pytestmark = pytest.mark.statistics
+
 CLOSED = 1e-10
 
 

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 import lossatlas as la
+from lossatlas.sampling.checks import OF_TILE, OF_VIEW
 from lossatlas.sampling.sheet import Step
 from tests.zoo import F, classification, mlp, normal
+
+pytestmark = pytest.mark.statistics
 
 Function = Callable[[Tensor], Tensor]
 
@@ -53,7 +56,7 @@ def test_a_quadratic_is_drawn_to_the_last_digit_from_its_first_nodes(view: tuple
     drawn = landscape.map(view, (7, 9))
     np.testing.assert_allclose(drawn.values, landscape.grid(view, (7, 9)), rtol=0, atol=1e-11)
     assert drawn.error < 1e-10
-    assert drawn.nodes <= 6 * 6 + 5 * 5  # at most five cells along a side, and their centres
+    assert drawn.nodes <= 6 * 6 + 5 * 5 + OF_VIEW  # at most five cells along a side, and their centres
 
 
 def test_rows_are_b_from_the_lowest_and_columns_are_a() -> None:
@@ -133,7 +136,7 @@ def test_tiles_and_maps_share_their_nodes() -> None:
             landscape.tile(la.TileAddress(0, x, y))
     before = landscape.evaluated
     drawn = landscape.map(None, 512, 0.001)
-    assert (drawn.evaluated, landscape.evaluated) == (0, before)
+    assert (drawn.evaluated, landscape.evaluated) == (OF_VIEW, before + OF_VIEW)  # but not their checks
 
 
 def test_a_node_is_evaluated_once_however_one_wanders() -> None:
@@ -204,7 +207,7 @@ def test_a_tile_stops_at_its_tolerance_and_flags_what_it_evaluated(tolerance: fl
     address = la.TileAddress(0, -1, 0)
     tile = landscape.tile(address, tolerance=tolerance)
     assert tile.error <= tolerance * (tile.values.max() - tile.values.min())
-    assert int(tile.evaluated.sum()) == landscape.evaluated < 33 * 33
+    assert int(tile.evaluated.sum()) + OF_TILE == landscape.evaluated < 33 * 33
     whole = network().tile(address)
     assert whole.evaluated.all()
     assert np.array_equal(tile.values[tile.evaluated], whole.values[tile.evaluated])

@@ -9,9 +9,10 @@ from torch import Tensor
 
 import lossatlas as la
 from lossatlas.geometry import PASSES, TileAddress
-from lossatlas.sampling import NodeStore, Pass, grid_points, parts, read_pass
+from lossatlas.sampling import NodeStore, Pass, checks_of, grid_points, parts, read_pass
 from lossatlas.sampling.error import UNKNOWN, StatedError
 from lossatlas.sampling.spline import fill_centres, interpolate
+from tests.sampling.passes import agreeing
 from tests.zoo import F, classification, himmelblau, mlp, normal, rosenbrock
 
 FLOAT64, FLOAT32 = 2.0**-53, 2.0**-24
@@ -31,7 +32,7 @@ TILE = TileAddress(1, -1, 0)
 
 def known(nodes: int) -> NodeStore:
     store = NodeStore(1)
-    put(store, grid_points(*TILE.axes(nodes)), wave)
+    put(store, grid_points(*TILE.axes(nodes)) + checks_of(TILE), wave)
     return store
 
 
@@ -95,11 +96,11 @@ def test_a_pass_is_filled_by_the_spline_and_keeps_its_nodes() -> None:
 
 def test_pieces_of_a_tile_nest_and_hold_every_node_once() -> None:
     pieces = parts(NodeStore(1), TILE)
-    assert [len(points) for _, points in pieces] == [9, 16, 16, 40, 64, 144, 256, 544]
+    assert [len(points) for _, points in pieces] == [9, 16 + 4, 16, 40, 64, 144, 256, 544]
     assert [rank for rank, _ in pieces] == [0, 2, 3, 4, 5, 6, 7, 8]
     every = [point for _, points in pieces for point in points]
-    assert len(set(every)) == len(every) == 33 * 33
-    assert set(every) == set(grid_points(*TILE.axes()))
+    assert len(set(every)) == len(every) == 33 * 33 + 4
+    assert set(every) == set(grid_points(*TILE.axes()) + checks_of(TILE))
 
 
 def test_each_piece_completes_the_rank_that_it_names() -> None:
@@ -109,16 +110,16 @@ def test_each_piece_completes_the_rank_that_it_names() -> None:
         assert read_pass(store, TILE, 0, FLOAT64).rank == rank
 
 
-def test_a_child_of_a_complete_tile_lacks_800_nodes() -> None:
+def test_a_child_of_a_complete_tile_lacks_its_checks_and_800_nodes() -> None:
     store = known(33)
     child = TILE.children()[2]
-    assert [len(points) for _, points in parts(store, child)] == [256, 544]
+    assert [len(points) for _, points in parts(store, child)] == [4, 256, 544]
     assert read_pass(store, child, 0, FLOAT64).nodes == 17
 
 
 def test_a_neighbour_of_a_complete_tile_lacks_all_but_the_border() -> None:
     store = known(33)
-    assert sum(len(points) for _, points in parts(store, TileAddress(1, 0, 0))) == 33 * 32
+    assert sum(len(points) for _, points in parts(store, TileAddress(1, 0, 0))) == 33 * 32 + 4
     assert parts(store, TILE) == []
 
 
@@ -126,7 +127,7 @@ def test_a_neighbour_of_a_complete_tile_lacks_all_but_the_border() -> None:
 
 
 def error_of(values: np.ndarray, centres: np.ndarray | None = None, rounding: float = FLOAT64) -> StatedError:
-    return Pass(TILE, values, centres, rounding).error
+    return agreeing(Pass(TILE, values, centres, rounding)).error
 
 
 def test_three_nodes_hold_nothing_out_and_state_nothing() -> None:
@@ -175,14 +176,43 @@ def test_nothing_is_stated_over_a_hole(bad: float) -> None:
 
 
 def test_on_a_log_scale_the_error_is_that_of_the_logarithms() -> None:
-    a = np.linspace(0.0, 1.0, 9)
-    valley = np.exp(8 * (a[None] - 0.5) ** 2 + 4 * (a[:, None] - 0.3) ** 2)  # a bowl, on that scale
-    found = Pass(TILE, valley, None, FLOAT64)
+    def valley_at(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # a bowl, on that scale
+        return np.exp(32 * (a + 0.25) ** 2 + 16 * (b - 0.15) ** 2)
+
+    valley, checks = valley_at(*np.meshgrid(*TILE.axes(9))), valley_at(*np.array(checks_of(TILE)).T)
+    found = Pass(TILE, valley, None, FLOAT64, checks=checks)
     assert found.error.value > 0.01
     assert found.error_of_log.value < 1e-12
-    half = Pass(TILE, valley[::2, ::2], valley[1::2, 1::2], FLOAT64)
+    half = Pass(TILE, valley[::2, ::2], valley[1::2, 1::2], FLOAT64, checks=checks)
     assert half.error_of_log.value < 1e-12 < half.error.value
-    assert Pass(TILE, valley - 2.0, None, FLOAT64).error_of_log == UNKNOWN
+    assert Pass(TILE, valley - 2.0, None, FLOAT64, checks=checks).error_of_log == UNKNOWN
+    assert Pass(TILE, valley, None, FLOAT64, checks=-checks).error_of_log == UNKNOWN
+
+
+@pytest.mark.parametrize("c", [0.1, 0.01, 0.001])
+def test_on_a_symmetric_logarithm_the_stated_error_holds_where_a_field_is_0_and_far_from_it(c: float) -> None:
+    """A field of both signs, from 27 down to -27, and the same where it is all positive and all negative."""
+    fine = np.linspace(0.0, 1.0, 33)
+    for shift in (0.0, -40.0, 27.5):
+
+        def field(a: np.ndarray, b: np.ndarray, shift: float = shift) -> np.ndarray:
+            return np.sinh(4 * (a - 0.4)) * np.cos(3 * b) * 5 + shift
+
+        for nodes in (5, 9, 17):
+            a = np.linspace(0.0, 1.0, nodes)
+            found = agreeing(Pass(TILE, field(a[None], a[:, None]), None, FLOAT64))
+            truth, filled = (
+                np.arcsinh(values / (2 * c)) for values in (field(fine[None], fine[:, None]), found.filled())
+            )
+            off = np.abs(filled - truth).max()
+            assert off <= found.error_of_symlog(c).value
+            # In the field's own unit it is the same at every c; on the scale it depends on where it is.
+            assert found.error_of_symlog(c).value <= found.error.value / (2 * c)
+            assert found.error_on(f"symlog:{c}") == found.error_of_symlog(c)
+
+
+def test_a_symmetric_logarithm_of_something_unknown_is_unknown() -> None:
+    assert agreeing(Pass(TILE, np.full((9, 9), np.nan), None, FLOAT64)).error_of_symlog(0.1) == UNKNOWN
 
 
 def network(act: type[torch.nn.Module], dtype: torch.dtype, spread: float) -> la.Landscape:

@@ -23,18 +23,34 @@ _SCALAR = (int, float, complex, str, bytes, type(None))
 _MODULE_KEYS = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
 
 
-def digest(parts: Iterable[Any]) -> str:
-    """16 hexadecimal digits over tensors (dtype, shape, bytes) and JSON values, in order."""
-    sha = hashlib.sha256()
-    for part in parts:
+class Digest:
+    """16 hexadecimal digits over tensors (dtype, shape, bytes) and JSON values, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def add(self, part: Any) -> None:
+        """One more."""
         if isinstance(part, Tensor):
             tensor = part.detach().cpu().contiguous()
-            sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+            self._sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            self._sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         else:
-            sha.update(json.dumps(part, sort_keys=True, default=str).encode())
-        sha.update(b"\0")
-    return sha.hexdigest()[:16]
+            self._sha.update(json.dumps(part, sort_keys=True, default=str).encode())
+        self._sha.update(b"\0")
+
+    @property
+    def hash(self) -> str:
+        """Of all so far."""
+        return self._sha.hexdigest()[:16]
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """16 hexadecimal digits over tensors (dtype, shape, bytes) and JSON values, in order."""
+    found = Digest()
+    for part in parts:
+        found.add(part)
+    return found.hash
 
 
 def code_of(thing: Any, *, tensors: bool = True) -> str:

@@ -78,6 +78,7 @@ class Objective:
     # The user's module, which is not kept alive, and how to make the same objective of one, or on other data.
     _source: weakref.ref[nn.Module] | None
     _again: Callable[..., Objective]
+    pool: Sequence[Batch]
 
     @torch.inference_mode(False)
     def __init__(
@@ -146,6 +147,7 @@ class Objective:
             replica.hold([chunk for batch in merged for chunk in _data.chunks(batch)])
         self.separable = found
         self._init(replica, space, (*noted, *said, *notes))
+        self.pool = merged if found and not isinstance(merged, Stream) else ()
         self._describe(model, _data.samples(batches))
         data = batches if isinstance(batches, Stream) else _data.Resident(merged if found else batches)
         self._again = lambda again, other=None: Objective(
@@ -258,6 +260,10 @@ class Objective:
         #: What others found out about this objective, kept as long as it lives.
         self.kept: dict[Any, Any] = {}
         self._watch, self._source = None, None
+        #: What any samples may be drawn from, in the order of `held`; () where there is no such thing.
+        self.pool = ()
+        #: Of a difference: what is subtracted from, and what is.
+        self.terms: tuple[Objective, ...] = ()
 
     def _describe(self, model: nn.Module, samples: int) -> None:
         """What is said of a user's module."""
@@ -298,12 +304,13 @@ class Objective:
     @property
     def model_changed(self) -> bool:
         """Whether the user's model has been changed since this objective was made."""
-        return self._watch is not None and self._watch.changed
+        changed = self._watch is not None and self._watch.changed
+        return changed or any(term.model_changed for term in self.terms)
 
     def renewed(self) -> Objective:
         """The same objective of the model as it is now. Raises ValueError when the model no longer exists."""
         if self._source is None:
-            return self
+            return self._of_terms(Objective.renewed) if self.terms else self
         model = self._source()
         if model is None:
             raise ValueError(
@@ -318,6 +325,8 @@ class Objective:
         data: as for `Objective`. Raises TypeError or ValueError as `Objective` does, and for a plain function, which has
         no data.
         """
+        if self.terms:
+            return self._of_terms(lambda term: term.on(data))
         if self._source is None:
             raise ValueError(
                 f"{self.title} is a function of θ alone, without data. Make a second objective of another function."
@@ -330,6 +339,11 @@ class Objective:
         other = self._again(module, data)
         other._watch, other._source = self._watch, self._source
         return other
+
+    def _of_terms(self, change: Callable[[Objective], Objective]) -> Objective:
+        from lossatlas.objective.difference import difference_of
+
+        return difference_of(*(change(term) for term in self.terms))
 
     def value(self, theta: Tensor) -> float:
         """The exact loss at theta, (P,), over all data. Raises ValueError when theta does not fit."""
@@ -380,8 +394,14 @@ class Objective:
 
     def gradient_work(self, theta: Tensor) -> Generator[None, None, Tensor]:
         """The gradient at theta, (P,), as a job that yields between chunks."""
+        return (yield from self.slope_work(theta))[1]
+
+    def slope_work(
+        self, theta: Tensor, chunks: Sequence[Batch] | None = None
+    ) -> Generator[None, None, tuple[float, Tensor]]:
+        """The loss and its gradient at theta, (P,), of all data or of these chunks alone, as a job."""
         with self.replica() as replica:
-            return (yield from _words(replica.gradient(theta), "in the gradient", replica))
+            return (yield from _words(replica.slope(theta, chunks), "in the gradient", replica))
 
     @contextlib.contextmanager
     def replica(self) -> Iterator[Replica]:

@@ -40,8 +40,10 @@ class Replica(Protocol):
         """Evaluate all fields at the θ in `buffer`, (F,) float64; yields between chunks."""
         ...
 
-    def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
-        """The gradient of the loss at theta, (P,); yields between chunks."""
+    def slope(
+        self, theta: Tensor, chunks: Sequence[Batch] | None = None
+    ) -> Generator[None, None, tuple[float, Tensor]]:
+        """The loss at theta and its gradient, (P,), over all data or over these chunks alone; yields between chunks."""
         ...
 
 
@@ -162,11 +164,12 @@ class ModelReplica:
         decay = 0.5 * self.decay * number(self.buffer.double().square().sum())
         return np.array([means[0] + decay, means[0], decay, *means[1:]])
 
-    def counting(self) -> Iterator[tuple[float | None, Batch]]:
+    def counting(self, chunks: Sequence[Batch] | None = None) -> Iterator[tuple[float | None, Batch]]:
         """The chunks that may count, with their weights; one without targets has no mean (0 / 0)."""
-        weights = self._weights
-        if weights is None:  # a stream
-            pairs = ((self._weight(index, chunk), chunk) for index, chunk in enumerate(self.chunks))
+        weights = self._weights if chunks is None else None
+        if weights is None:  # a stream, or chunks of somebody else's
+            of = self.chunks if chunks is None else chunks
+            pairs = ((self._weight(index, chunk), chunk) for index, chunk in enumerate(of))
         else:
             pairs = ((weight, chunk) for weight, chunk in zip(weights, self.chunks, strict=True))
         return (pair for pair in pairs if pair[0] != 0)
@@ -186,8 +189,10 @@ class ModelReplica:
         with self.looking_at(chunk), self._autograd():
             return read(self.measure.run(self.module, chunk))
 
-    def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
-        """The gradient of the weighted mean loss at theta, (P,), summed over chunks in float64."""
+    def slope(
+        self, theta: Tensor, chunks: Sequence[Batch] | None = None
+    ) -> Generator[None, None, tuple[float, Tensor]]:
+        """The weighted mean loss at theta and its gradient, (P,), summed over chunks in float64."""
         layers = running(self.module) if self.estimation else []
         estimated.check_layers(layers)
         if layers:
@@ -197,8 +202,8 @@ class ModelReplica:
         inputs = [tensor for pair in statistics for tensor in pair]
         slopes = [torch.zeros_like(tensor, dtype=torch.float64) for tensor in inputs]
         total = torch.zeros(self.space.size, dtype=torch.float64, device=theta.device)
-        weights = 0.0
-        for index, (known, chunk) in enumerate(self.counting()):
+        value = weights = 0.0
+        for index, (known, chunk) in enumerate(self.counting(chunks)):
             if index:
                 yield
             leaf = theta.detach().clone().requires_grad_(True)
@@ -211,13 +216,18 @@ class ModelReplica:
                         loss, [leaf, *inputs], allow_unused=bool(layers), materialize_grads=bool(layers)
                     )
                     total += weight * gradient
+                    value += weight * number(loss)
                     weights += weight
                     for slope, part in zip(slopes, rest, strict=True):
                         slope += weight * part
         total /= some_weight(weights)
         if layers:
             total += yield from self._through_statistics(theta, layers, [slope / weights for slope in slopes])
-        return (total + self.decay * theta if self.decay else total).to(theta.dtype)
+        value /= weights
+        if self.decay:
+            value += 0.5 * self.decay * number(theta.double().square().sum())
+            total += self.decay * theta
+        return value, total.to(theta.dtype)
 
     def _through_statistics(
         self, theta: Tensor, layers: Sequence[Any], slopes: Sequence[Tensor]
@@ -350,10 +360,13 @@ class FunctionReplica:
         with self._lock, torch.enable_grad() if self.differentiates else torch.no_grad():
             return np.array([number(self.f(theta.requires_grad_(self.differentiates)))])
 
-    def gradient(self, theta: Tensor) -> Generator[None, None, Tensor]:
-        """The gradient of f at theta, (P,)."""
+    def slope(
+        self, theta: Tensor, chunks: Sequence[Batch] | None = None
+    ) -> Generator[None, None, tuple[float, Tensor]]:
+        """f and its gradient at theta, (P,); there are no chunks."""
         yield from ()
         leaf = theta.detach().clone().requires_grad_(True)
         with self._lock, torch.enable_grad():
-            (gradient,) = torch.autograd.grad(self.f(leaf), leaf)
-        return gradient
+            value = self.f(leaf)
+            (gradient,) = torch.autograd.grad(value, leaf)
+        return number(value), gradient

@@ -72,6 +72,8 @@ def sample(objective: Objective, count: int, seed: int = 0) -> Subset:
 
 def no_samples(objective: Objective, replica: Replica) -> str | None:
     """Why there are no single samples to draw from, as the end of a sentence; None where there are."""
+    if objective.terms:
+        return "this is a difference of two objectives"
     if not isinstance(replica, ModelReplica):
         return "this is a function without data"
     if replica.estimation:

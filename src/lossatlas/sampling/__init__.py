@@ -8,7 +8,8 @@ from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
 from lossatlas.sampling.sheet import Map, draw, spread_of
 from lossatlas.sampling.store import NodeStore, Point, grid_points
-from lossatlas.sampling.tile import Pass, Sample, Tile, nodes_of, parts, read_pass
+from lossatlas.sampling.subtraction import Subtraction
+from lossatlas.sampling.tile import Pass, Sample, Tile, checks_of, nodes_of, parts, read_pass
 
 __all__ = [
     "Evaluator",
@@ -21,7 +22,9 @@ __all__ = [
     "Preview",
     "Profile",
     "Sample",
+    "Subtraction",
     "Tile",
+    "checks_of",
     "draw",
     "grid_points",
     "nodes_of",

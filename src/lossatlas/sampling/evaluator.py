@@ -44,6 +44,15 @@ class Evaluator:
 
         return jobs.call(work())  # timed where nodes are evaluated: with one intra-op thread
 
+    @property
+    def report(self) -> tuple[str, ...]:
+        """How nodes are evaluated, line by line."""
+        return self.choice.report
+
+    def size(self, points: Iterable[Point], column: int) -> float:
+        """The largest number that was rounded for the values of a field, where that is none of them: there is none."""
+        return 0.0
+
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Put the missing ones of `points` into the store; yields between chunks. Returns how many were evaluated.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
-from lossatlas.geometry import Line, Plane, Turn
+from lossatlas.geometry import Line, Plane, Turn, same_slice
 from lossatlas.objective import Objective
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.store import NodeStore
+from lossatlas.sampling.subtraction import Subtraction
 
 # Planes whose vectors are kept, and how many bytes these may take: making them again costs a moment.
 _PLANES = 64
@@ -21,29 +22,45 @@ _STORES = 256
 class Family:
     """Evaluators by turn; a plane that comes again has the nodes that it had. Safe to use from several threads.
 
-    It does not know the landscapes that share it, so that each is gone as soon as nobody holds it.
+    It does not know the landscapes that share it, so that each is gone as soon as nobody holds it. terms: of a difference, the
+    families of its two objectives, whose nodes it shares; new ones by default.
     """
 
-    def __init__(self, objective: Objective, first: Plane | Line) -> None:
+    def __init__(
+        self, objective: Objective, first: Plane | Line, terms: Sequence[Family] | None = None
+    ) -> None:
         self._objective = objective
+        self._terms = [Family(one, first) for one in objective.terms] if terms is None else list(terms)
         self._lock = threading.Lock()
-        self.first = Evaluator(objective, first, NodeStore(len(objective.fields)))
-        self._evaluators: dict[Turn, Evaluator] = {Turn(): self.first}
-        self._stores: dict[Turn, NodeStore] = {Turn(): self.first.store}
+        self._begin(self._made(Turn(), first))
+
+    @classmethod
+    def of(cls, evaluator: Evaluator | Subtraction) -> Family:
+        """A family that starts from the nodes of another one's plane."""
+        family = cls(evaluator.objective, evaluator.plane)
+        family._begin(evaluator)
+        return family
+
+    def _begin(self, first: Evaluator | Subtraction) -> None:
+        self.first = first
+        self._evaluators: dict[Hashable, Evaluator | Subtraction] = {Turn(): self.first}
+        self._stores: dict[Hashable, NodeStore] = {Turn(): self.first.store}
 
     def __len__(self) -> int:
         """How many planes are kept with their vectors."""
         return len(self._evaluators)
 
-    def evaluator(self, turn: Turn, make: Callable[[], Plane]) -> Evaluator:
-        """The evaluator of a turn; make() gives its plane where its vectors are not kept. Raises what make raises."""
+    def evaluator(self, turn: Hashable, make: Callable[[], Plane | Line]) -> Evaluator | Subtraction:
+        """The evaluator of a turn; make() gives its plane where its vectors are not kept. Raises what make raises.
+
+        turn: whatever tells planes apart: a `Turn`, with the directions that its names stand for.
+        """
         with self._lock:
             found = self._evaluators.get(turn)
         plane = make() if found is None else None  # may take long, so without the lock
         with self._lock:
             if plane is not None and turn not in self._evaluators:
-                store = self._stores.setdefault(turn, NodeStore(len(self._objective.fields)))
-                self._evaluators[turn] = Evaluator(self._objective, plane, store)
+                self._evaluators[turn] = self._made(turn, plane, self._stores.get(turn))
             evaluator = self._evaluators.pop(turn, found)
             assert evaluator is not None
             self._evaluators[turn] = evaluator  # the newest last
@@ -51,7 +68,21 @@ class Family:
             self._forget(turn)
         return evaluator
 
-    def _forget(self, shown: Turn) -> None:
+    def on(self, turn: Hashable, plane: Plane | Line) -> Evaluator | Subtraction:
+        """The evaluator of a turn where that leads to this plane, else one that nobody else has."""
+        found = self.evaluator(turn, lambda: plane)
+        return found if same_slice(found.plane, plane) else self._made(object(), plane)
+
+    def _made(
+        self, turn: Hashable, plane: Plane | Line, store: NodeStore | None = None
+    ) -> Evaluator | Subtraction:
+        fields = len(self._objective.fields)
+        if not self._terms:
+            return Evaluator(self._objective, plane, store or NodeStore(fields))
+        first, second = (family.on(turn, plane) for family in self._terms)
+        return Subtraction(self._objective, plane, store or NodeStore(2 * fields), (first, second))
+
+    def _forget(self, shown: Hashable) -> None:
         kept = {Turn(), shown}
         while len(self._evaluators) > self._most:
             del self._evaluators[next(turn for turn in self._evaluators if turn not in kept)]

@@ -27,7 +27,7 @@ class Evaluates(Protocol):
         ...
 
 
-def _exact(_points: Sequence[Point], _column: int) -> float:
+def _none(_points: Sequence[Point], _column: int) -> float:
     return 0.0
 
 
@@ -36,7 +36,7 @@ class Layer:
     """The fields of one evaluator.
 
     rounding: ε of their dtype over two; most: nodes per side that a map refines a tile to; inexact: what the values of a
-    column at these nodes may be off by themselves.
+    column at these nodes may be off by themselves; size: the largest number that was rounded for them, where none of them is.
     """
 
     evaluator: Evaluates
@@ -44,7 +44,8 @@ class Layer:
     rounding: float
     line: bool
     most: int = CELLS + 1
-    inexact: Callable[[Sequence[Point], int], float] = _exact
+    inexact: Callable[[Sequence[Point], int], float] = _none
+    size: Callable[[Sequence[Point], int], float] = _none
 
     def values(self, points: Iterable[Point], field: str) -> np.ndarray:
         """A field at nodes that are known, (n,)."""
@@ -55,7 +56,7 @@ class Layer:
         column = self.fields.index(field)
         return read_pass(
             self.evaluator.store, address, column, self.rounding, line=self.line,
-            inexact_of=lambda points: self.inexact(points, column),
+            inexact_of=lambda points: self.inexact(points, column), size_of=lambda points: self.size(points, column),
         )  # fmt: skip
 
     def missing(self, address: TileAddress, most: int | None = None) -> list[tuple[int, list[Point]]]:

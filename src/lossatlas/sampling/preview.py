@@ -16,6 +16,7 @@ from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.store import NodeStore, Point
 from lossatlas.sampling.strategies.program import Unfit
 from lossatlas.sampling.strategies.sampled import Sampled
+from lossatlas.sampling.subtraction import Subtraction
 from lossatlas.sampling.tile import Pass, Sample, nodes_of, read_pass
 
 # Qualities below that of all data.
@@ -35,7 +36,9 @@ _lock = threading.Lock()
 class Preview:
     """Nodes of one plane or line on the sample of one quality, with standard errors, in a store of their own."""
 
-    def __init__(self, evaluator: Evaluator, sampled: Sampled, quality: int, rounding: float) -> None:
+    def __init__(
+        self, evaluator: Evaluator | Subtraction, sampled: Sampled, quality: int, rounding: float
+    ) -> None:
         objective = evaluator.objective
         self.quality, self.subset, self._rounding = quality, sampled.subset, rounding
         self._fields = len(objective.fields)
@@ -74,7 +77,7 @@ class Preview:
         return reference.seconds / share * nodes > _WAITED[self.quality]
 
 
-def preview_of(evaluator: Evaluator, quality: int, rounding: float) -> Preview | str:
+def preview_of(evaluator: Evaluator | Subtraction, quality: int, rounding: float) -> Preview | str:
     """The preview of a plane or line, or why there is none, as the end of a sentence. Made once."""
     kept: dict[Any, Any] = evaluator.kept
     with _lock:
@@ -93,7 +96,7 @@ def preview_of(evaluator: Evaluator, quality: int, rounding: float) -> Preview |
         return found
 
 
-def paying(evaluator: Evaluator, rounding: float) -> Generator[None, None, tuple[Preview, ...]]:
+def paying(evaluator: Evaluator | Subtraction, rounding: float) -> Generator[None, None, tuple[Preview, ...]]:
     """The previews that are worth their time, the smallest first. The same ones as long as the plane is kept."""
     if "paying" not in evaluator.kept:
         found = []
@@ -109,7 +112,7 @@ def paying(evaluator: Evaluator, rounding: float) -> Generator[None, None, tuple
     return previews
 
 
-def seen(evaluator: Evaluator, address: TileAddress, field: int) -> Pass | None:
+def seen(evaluator: Evaluator | Subtraction, address: TileAddress, field: int) -> Pass | None:
     """What the previews that are worth their time know of a tile, the largest first. Evaluates nothing."""
     previews: tuple[Preview, ...] = evaluator.kept.get("paying", ())
     passes = (preview.known(address, field) for preview in reversed(previews))

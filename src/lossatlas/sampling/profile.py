@@ -12,7 +12,8 @@ class Profile:
     """A field at evenly spaced points of a line, exact; all arrays are (num,) float64.
 
     a, b: where the points lie (b is 0 on a `Line`). distance: how far each is from the first in parameter space, in
-    units of θ. values: the field there; NaN and ±inf stay what they are.
+    units of θ; norm: ‖θ‖ of the model, 0 where it is none to measure by. values: the field there; NaN and ±inf stay what
+    they are.
     """
 
     a: np.ndarray
@@ -20,3 +21,4 @@ class Profile:
     distance: np.ndarray
     values: np.ndarray
     field: str
+    norm: float = 0.0

@@ -1,7 +1,7 @@
 """Sheet: a view drawn from as few nodes as its tolerance allows. One nested grid over the whole view, refined as one.
 
 Between two grids, each of half the spacing, comes the one with the centres of its cells. Every step doubles the nodes,
-keeps all of the one before, and says by its new ones how far off that one was.
+keeps all of the one before, and says by its new ones how far off that one was. A few checks, at no node, say it too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lossatlas.geometry import Extent
+from lossatlas.sampling.checks import OF_VIEW, check_points
 from lossatlas.sampling.error import UNKNOWN, StatedError, floor_of, stated_error
-from lossatlas.sampling.spline import fill_centres, sample
+from lossatlas.sampling.spline import fill_centres, sample, sample_at
 from lossatlas.sampling.store import Point, grid_points
 
 # The first grid has at least so many cells along each side of the view.
@@ -33,7 +34,7 @@ class Map:
 
     values: (height, width) float64, row 0 at b0, end points included; error: the stated maximum error in units of the
     field, 0 where every value is evaluated, inf where a value of the view is not finite; evaluated: nodes that this call
-    evaluated, of the `nodes` that the map rests on; noise: refining was stopped where values differ by rounding alone.
+    evaluated, of the `nodes` that the map rests on, its checks among them; noise: refining was stopped where values differ by rounding alone.
     """
 
     extent: Extent
@@ -106,26 +107,37 @@ class Drawn:
 
     @classmethod
     def of(
-        cls, step: Step, value: Callable[[Sequence[Point]], np.ndarray], before: Drawn | None, rounding: float
-    ) -> Drawn:
-        """Draw a step whose nodes are evaluated, `value` giving them; before: the step before, which is judged by them."""
+        cls, step: Step, value: Callable[[Sequence[Point]], np.ndarray], before: Drawn | None, checks: Sequence[Point],
+        rounding: float, size: float = 0.0,
+    ) -> Drawn:  # fmt: skip
+        """Draw a step whose nodes and checks are evaluated, `value` giving them; before: the step before, judged by them."""
         a, b = step.axes
         values = fresh = value(grid_points(a, b)).reshape(len(b), len(a))
         if step.centred:
             fresh = value(grid_points(*step.fresh)).reshape(len(b) - 1, len(a) - 1)
             values = fill_centres(values, fresh)
-        error = UNKNOWN
-        if before is not None:
-            error = stated_error(before.at(*step.fresh), fresh, floor_of(values, rounding))
-        return cls(step, values, error)
+        drawn = cls(step, values, UNKNOWN)
+        if before is None:
+            return drawn
+        seen, floor = drawn.at_points(checks), floor_of(values, rounding, size)
+        return replace(drawn, error=stated_error(before.at(*step.fresh), fresh, seen, value(checks), floor))
 
     def at(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The drawn function at columns a and rows b, (len(b), len(a))."""
+        return sample(self.values, *self._steps(a, b))
+
+    def at_points(self, points: Sequence[Point]) -> np.ndarray:
+        """The drawn function at points, (len(points),)."""
+        a, b = np.array(points).T
+        return sample_at(self.values, *self._steps(a, b))
+
+    def _steps(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the grid, in steps between its nodes."""
         columns, rows = (
             np.clip((points - axis[0]) / (axis[-1] - axis[0]), 0.0, 1.0) * (count - 1)
             for points, axis, count in zip((a, b), self.step.axes, self.values.shape[::-1], strict=True)
         )
-        return sample(self.values, rows, columns)
+        return rows, columns
 
     @property
     def range(self) -> float:
@@ -143,23 +155,26 @@ def draw(
     value: Callable[[Sequence[Point]], np.ndarray],
     field: str,
     inexact: Callable[[Sequence[Point]], float] = lambda points: 0.0,
+    size: Callable[[Sequence[Point]], float] = lambda points: 0.0,
 ) -> Generator[None, None, Map]:
     """A map, as a job: steps are refined until the tolerance is met, or until evaluating each pixel takes fewer nodes.
 
-    inexact: what the values at nodes may be off by themselves, which the map's error is more by.
+    inexact: what the values at nodes may be off by themselves, which the map's error is more by; size: the largest number that was rounded
+    for them, where none of them is.
     """
     a, b = np.linspace(*extent[:2], shape[1]), np.linspace(*extent[2:], shape[0])
-    evaluated, step, drawn = 0, Step.first(extent), None
+    evaluated, step, drawn, checks = 0, Step.first(extent), None, check_points(extent, OF_VIEW)
     while tolerance > 0 and step.count < len(a) * len(b):
-        # The first step cannot be judged before the second is there: both at once cost one wait less.
-        evaluated += yield from evaluate(step.points if drawn else step.next().points)
-        drawn = Drawn.of(step, value, drawn, rounding)
+        # The first step cannot be judged before the second is there: both at once, with the checks, cost one wait less.
+        evaluated += yield from evaluate((step if drawn else step.next()).points + checks)
+        drawn = Drawn.of(step, value, drawn, checks, rounding, size(step.points))
         allowed = tolerance * drawn.range
         if drawn.error.within(allowed) or _has_holes(drawn):
             error = math.inf if drawn.error.value is None else drawn.error.value
             noise = drawn.error.noise and error > allowed
-            error += inexact(step.points)
-            return Map(extent, field, drawn.at(a, b), error, tolerance, evaluated, step.count, noise)
+            error += inexact(step.points + checks)
+            nodes = step.count + len(checks)
+            return Map(extent, field, drawn.at(a, b), error, tolerance, evaluated, nodes, noise)
         step = step.next()
     pixels = grid_points(a, b)
     evaluated += yield from evaluate(pixels)
@@ -168,8 +183,8 @@ def draw(
 
 
 def _has_holes(drawn: Drawn) -> bool:
-    """Whether values that are not finite lie in a grid so fine that refining it further is not worth its nodes."""
-    return min(drawn.values.shape) > _HOLES and not np.isfinite(drawn.values).all()
+    """Whether values that are not finite lie in a grid so fine, or among its checks, that refining it is not worth its nodes."""
+    return min(drawn.values.shape) > _HOLES and drawn.error.value is None
 
 
 def spread_of(values: np.ndarray) -> float:

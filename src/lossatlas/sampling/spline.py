@@ -56,6 +56,15 @@ def sample(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     return _spread(values, matrix(values.shape[0], rows), matrix(values.shape[1], columns))
 
 
+def sample_at(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The same function point by point, (k,) rows and (k,) columns -> (k,); NaN all over where a node is not finite."""
+    if not np.isfinite(values).all():
+        return np.full(len(rows), np.nan)
+    across = np.ones((len(rows), 1)) if len(values) == 1 else spline_at(len(values), rows)
+    found: np.ndarray = np.einsum("ki,ij,kj->k", across, values, spline_at(values.shape[1], columns))
+    return found
+
+
 def _spread(values: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
     filled = across @ np.where(finite, values, 0.0) @ along.T
@@ -105,14 +114,7 @@ def _polynomial(n: int, points: np.ndarray) -> np.ndarray:
 
 
 def _cubic(n: int, points: np.ndarray) -> np.ndarray:
-    """Second derivatives M solve M[i−1] + 4 M[i] + M[i+1] = 6 Δ², with equal third differences at both ends."""
-    system = np.zeros((n, n))
-    right = np.zeros((n, n))
-    system[0, :3] = system[-1, -3:] = 1, -2, 1
-    for i in range(1, n - 1):
-        system[i, i - 1 : i + 2] = 1, 4, 1
-        right[i, i - 1 : i + 2] = 6, -12, 6
-    second = np.linalg.solve(system, right)
+    second = _second_derivatives(n)
     cell = np.clip(points.astype(int), 0, n - 2)
     t = (points - cell)[:, None]
     identity = np.eye(n)
@@ -122,3 +124,17 @@ def _cubic(n: int, points: np.ndarray) -> np.ndarray:
         + ((1 - t) ** 3 - (1 - t)) / 6 * second[cell]
         + (t**3 - t) / 6 * second[cell + 1]
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _second_derivatives(n: int) -> np.ndarray:
+    """M solve M[i−1] + 4 M[i] + M[i+1] = 6 Δ², with equal third differences at both ends: (n, n), by the values."""
+    system = np.zeros((n, n))
+    right = np.zeros((n, n))
+    system[0, :3] = system[-1, -3:] = 1, -2, 1
+    for i in range(1, n - 1):
+        system[i, i - 1 : i + 2] = 1, 4, 1
+        right[i, i - 1 : i + 2] = 6, -12, 6
+    second = np.linalg.solve(system, right)
+    second.flags.writeable = False
+    return second
