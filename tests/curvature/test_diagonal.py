@@ -10,6 +10,8 @@ from torch import Tensor
 import lossatlas as la
 from tests.zoo import F, classification, flat, mlp, normal
 
+pytestmark = pytest.mark.statistics
+
 # Student's t of 7 degrees of freedom: so many standard errors of 8 probes hold in 95 %.
 T7 = 2.365
 

@@ -34,6 +34,22 @@ def run(process: Lanczos, steps: int) -> Lanczos:
     return process
 
 
+class Watched(Lanczos):
+    """A process that is read in the middle of its steps, as another thread may."""
+
+    read = 0
+
+    def _cleaned(self, vector: Tensor) -> Tensor:
+        if self.steps:
+            ritz = self.ritz()
+            vectors = self.pairs(ritz, np.arange(len(ritz.values)))
+            off = (A @ vectors - vectors * torch.as_tensor(ritz.values)).norm(dim=0)
+            np.testing.assert_allclose(off, ritz.residuals, atol=1e-10)
+            assert self.basis.shape == (len(VALUES), len(ritz.values))
+            self.read += 1
+        return super()._cleaned(vector)
+
+
 VALUES = np.concatenate([[9.0, 5.0, 4.9], np.linspace(-1, 1, 60), [-3.0]])
 A = matrix(VALUES)
 START = torch.randn(len(VALUES), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -48,6 +64,10 @@ def test_the_basis_is_orthonormal_and_the_matrix_tridiagonal_in_it(dtype: torch.
     t = q.T @ A @ q
     assert float((t - torch.triu(torch.tril(t, 1), -1)).abs().max()) < 10 * rounding
     assert 0 <= process.ritz().noise < 10 * rounding
+
+
+def test_in_the_middle_of_a_step_a_process_is_what_it_was_before() -> None:
+    assert run(Watched(times(A), START), 40).read == 39
 
 
 def test_every_ritz_value_lies_inside_and_within_its_bound_of_an_eigenvalue() -> None:

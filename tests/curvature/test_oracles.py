@@ -17,7 +17,10 @@ import lossatlas as la
 from tests.zoo import load, mlp, normal, seeded
 
 # Of torch's own forward mode, when it is first used.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.statistics,
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+]
 
 # A pass of ten thousand terms in float64 leaves about 1e-14 of a product's length; the peers sum in another order.
 ROUNDING = 1e-11

@@ -17,6 +17,8 @@ from lossatlas import jobs
 from lossatlas.curvature.sharpness import _Options, _table
 from tests.zoo import F, classification, cnn, counting, flat, mlp, normal
 
+pytestmark = pytest.mark.statistics
+
 # Student's t of 7 degrees of freedom: so many standard errors of 8 probes hold in 95 %.
 T7 = 2.365
 

@@ -17,6 +17,8 @@ from lossatlas.curvature.products import Products
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, normal, seeded, whole
 
+pytestmark = pytest.mark.statistics
+
 
 def quadratic(values: np.ndarray, dtype: torch.dtype = torch.float64) -> la.Objective:
     a = matrix(values).to(dtype)

@@ -9,6 +9,8 @@ import torch
 
 import lossatlas as la
 
+pytestmark = pytest.mark.statistics
+
 
 def grows(curvature: float, decay: float = 0.0, **options: Any) -> bool:
     """Whether torch's SGD, with full batches, runs away from the minimum of ½ (curvature + decay) x²."""

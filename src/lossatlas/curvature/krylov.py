@@ -66,8 +66,8 @@ class Lanczos:
 
     @property
     def steps(self) -> int:
-        """Products taken."""
-        return len(self._alpha)
+        """Products taken, of the steps that have ended: another thread may look in the middle of one."""
+        return len(self._beta)
 
     @property
     def basis(self) -> Tensor:
@@ -100,37 +100,38 @@ class Lanczos:
             self._beta.append(0.0)
             self.exhausted = True
         else:
-            self._beta.append(beta)
             self._add(rest / beta)
+            self._beta.append(beta)
         return True
 
     def ritz(self) -> Ritz:
         """The eigenpairs of T, in float64. Needs a step."""
         m = self.steps
-        t = np.diag(self._alpha) + np.diag(self._beta[: m - 1], 1) + np.diag(self._beta[: m - 1], -1)
+        t = np.diag(self._alpha[:m]) + np.diag(self._beta[: m - 1], 1) + np.diag(self._beta[: m - 1], -1)
         # By torch, which keeps to the one thread of a worker: numpy's threads collapse where another process wants a core.
         found = torch.linalg.eigh(torch.as_tensor(t))
         values, vectors = (part.flip(-1).numpy() for part in found)
-        return Ritz(values, self._beta[-1] * np.abs(vectors[-1]), vectors, self._noise)
+        return Ritz(values, self._beta[m - 1] * np.abs(vectors[-1]), vectors, self._noise)
 
     def pairs(self, ritz: Ritz, which: np.ndarray) -> Tensor:
         """The Ritz vectors of these numbers, (P, k), of length 1."""
         chosen = torch.as_tensor(np.ascontiguousarray(ritz.vectors[:, which]), device=self._rows.device)
-        found = self.basis @ chosen.to(self._rows.dtype)
+        found = self._rows[: len(chosen)].t() @ chosen.to(self._rows.dtype)
         lengths = found.double().norm(dim=0).clamp_min(1e-300)
         return (found.double() / lengths).to(found.dtype)
 
     def _cleaned(self, vector: Tensor) -> Tensor:
         """What a vector has of no earlier one and of none that is locked; twice is enough (Giraud et al. 2005)."""
         for _ in range(2):
-            for known in (self._locked, self._rows[: self.steps]):
+            for known in (self._locked, self._rows[: len(self._alpha)]):
                 if len(known):
                     vector = vector - (known.t() @ (known @ vector.to(known.dtype))).double()
         return vector
 
     def _add(self, vector: Tensor) -> None:
-        count, rows = self.steps, self._rows
+        count, rows = len(self._alpha), self._rows
         if count == len(rows):
-            self._rows = rows.new_empty(count + max(_GROWTH, count // 2), rows.shape[1])
-            self._rows[:count] = rows
-        self._rows[count] = vector.to(rows.dtype)
+            rows = rows.new_empty(count + max(_GROWTH, count // 2), rows.shape[1])
+            rows[:count] = self._rows
+        rows[count] = vector.to(rows.dtype)
+        self._rows = rows

@@ -86,6 +86,9 @@ class Products:
             self.samples = subset.size
         self.form = ""
         self.products = 0
+        self._terms = [
+            Products(one, theta, matrix, layers=layers, budget=budget / 2) for one in objective.terms
+        ]
         self._decay = 0.0 if matrix == "fisher" else getattr(replica, "decay", 0.0)
         self._lanes = _lanes(replica, objective.separable, objective.size)
         self._way: Way | None = None
@@ -123,10 +126,12 @@ class Products:
                 found[:, index] = yield from self.times(columns[:, index])
             return found
         try:
-            if not self.form:
+            if not (self.form or self._terms):
                 yield from self._begin()
             begun = time.perf_counter()
-            if self.form == DIFFERENCES:
+            if self._terms:
+                product = yield from self._subtracted(columns)
+            elif self.form == DIFFERENCES:
                 product = yield from self._difference(columns)
             else:
                 product = yield from self._followed(columns)
@@ -188,6 +193,15 @@ class Products:
                     found.append(graph)
                 yield
         return found
+
+    def _subtracted(self, v: Tensor) -> Generator[None, None, Tensor]:
+        """The Hessian of a difference is the difference of the Hessians."""
+        first, second = self._terms
+        product = (yield from first.times(v)).double()
+        yield
+        product -= (yield from second.times(v)).double()
+        self.form = first.form if first.form == second.form else f"{first.form} − {second.form}"
+        return product
 
     def _followed(self, v: Tensor) -> Generator[None, None, Tensor]:
         if self._kept:

@@ -7,6 +7,7 @@ at it (Cohen et al. 2021). There is none for mini-batches, whose noise decides, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,33 @@ def stability_of(optimizer: torch.optim.Optimizer, full_batch: bool = False, dec
             None, "", f"{len(groups)} groups of parameters are stepped differently (lr {rates}): there is no one line."
         )  # fmt: skip
     return _of_sgd(**groups[0], decay=decay)
+
+
+def rate_limit(optimizer: torch.optim.Optimizer, sharpness: float, full_batch: bool = False) -> Stability:
+    """The same line as a learning rate: `limit` is the largest one whose steps come back where λmax is `sharpness`.
+
+    The optimizer is taken as it is set now, but for its rate; its weight decay adds to λmax. None where there is no line.
+    """
+    line = stability_of(optimizer, full_batch)
+    if line.limit is None:
+        return line
+    rate, decay = (float(optimizer.param_groups[0][key]) for key in ("lr", "weight_decay"))
+    steepest = sharpness + decay
+    if not 0 < steepest < math.inf:
+        return Stability(
+            None,
+            "",
+            f"λmax is {sharpness:.4g} here: no direction curves upwards, so that no rate is too long a step.",
+        )
+    limit = (line.limit + decay) * rate / steepest
+    of = "(λmax + weight decay)" if decay else "λmax"
+    label = line.label.removesuffix(" − weight decay").replace("lr", of)
+    words = line.reason.partition(", lr ")[0]
+    return Stability(
+        limit,
+        label,
+        f"{words}: with λmax = {sharpness:.4g} at the start, steps of lr beyond {label} = {limit:.4g} do not come back.",
+    )
 
 
 def _of_sgd(

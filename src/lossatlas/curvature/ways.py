@@ -78,7 +78,8 @@ def way_of(objective: Objective, matrix: Matrix) -> Generator[None, None, Way]:
 def prepare(objective: Objective) -> Generator[None, None, None]:
     """Find the way of the Hessian before somebody waits for it, as a job; what goes wrong is told to whoever asks."""
     try:
-        yield from way_of(objective, "hessian")
+        for one in objective.terms or (objective,):
+            yield from way_of(one, "hessian")
     except Exception as error:
         _log.info("There is no way to the Hessian yet: %s", error)
 
