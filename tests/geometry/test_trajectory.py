@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,30 @@ def test_a_trajectory_of_another_model_is_named() -> None:
         la.Plane.pca(o, la.Trajectory.from_states([mlp(6, 4, 3, seed=s).state_dict() for s in range(3)]))
     with pytest.raises(ValueError, match="The trajectory lacks the tensor '2.weight'"):
         la.Plane.pca(o, la.Trajectory.from_states([mlp(6, 5, seed=s).state_dict() for s in range(3)]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_checkpoints_that_are_too_much_for_memory_are_read_in_every_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    models = [mlp(6, 5, 3, seed=seed).to(dtype) for seed in range(3)]
+    for step, model in enumerate(models):
+        torch.save(model.state_dict(), tmp_path / f"step-{step}.pt")
+    monkeypatch.setattr("lossatlas.geometry.checkpoints.MEMORY", 1)
+    found = la.Trajectory.from_folder(tmp_path)
+    assert found.file is not None
+    assert torch.equal(found.thetas.double(), torch.stack([flat(model).double() for model in models]))
+
+
+def test_a_part_of_the_recorded_model_is_found_by_its_names_where_there_is_one() -> None:
+    class Two(nn.Module):
+        def __init__(self, second: bool) -> None:
+            super().__init__()
+            self.head, self.net = nn.Linear(2, 2), mlp(6, 5, 3, seed=1)
+            self.twin = mlp(6, 5, 3, seed=2) if second else None
+
+    part = la.ParameterSpace.of_module(mlp(6, 5, 3))
+    model = Two(second=False)
+    assert torch.equal(la.Trajectory.from_states([model]).along(part)[0], flat(model.net))
+    with pytest.raises(ValueError, match="The trajectory lacks the tensor '0.weight'"):
+        la.Trajectory.from_states([Two(second=True)]).along(part)

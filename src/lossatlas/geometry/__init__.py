@@ -3,8 +3,10 @@
 from lossatlas.geometry.caption import caption_of
 from lossatlas.geometry.directions import Direction, filter_normalize, random_direction, turn
 from lossatlas.geometry.extent import (
+    check_coordinates,
     check_count,
     check_extent,
+    check_home,
     check_interval,
     check_point,
     check_shape,
@@ -16,7 +18,8 @@ from lossatlas.geometry.named import NamedDirections
 from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.principal import random_walk_shares
 from lossatlas.geometry.scaling import Scaling
-from lossatlas.geometry.slice import HOME, Extent, Slice
+from lossatlas.geometry.shadow import Shadow, nearest, shadow_of
+from lossatlas.geometry.slice import HOME, Extent, Slice, same_slice, theta_at
 from lossatlas.geometry.tiles import CELLS, PASSES, TileAddress, home_tiles, level_of
 from lossatlas.geometry.trajectory import Trajectory
 from lossatlas.geometry.turning import CHOICES, TURNS, Turn
@@ -34,13 +37,16 @@ __all__ = [
     "NamedDirections",
     "Plane",
     "Scaling",
+    "Shadow",
     "Slice",
     "TileAddress",
     "Trajectory",
     "Turn",
     "caption_of",
+    "check_coordinates",
     "check_count",
     "check_extent",
+    "check_home",
     "check_interval",
     "check_point",
     "check_shape",
@@ -48,7 +54,11 @@ __all__ = [
     "filter_normalize",
     "home_tiles",
     "level_of",
+    "nearest",
     "random_direction",
     "random_walk_shares",
+    "same_slice",
+    "shadow_of",
+    "theta_at",
     "turn",
 ]

@@ -19,7 +19,12 @@ def caption_of(
     line = len(plane.directions) == 1
     where = "the line θ(a) = origin + a·u" if line else "the plane θ(a, b) = origin + a·u + b·v"
     samples = f", all {objective.samples} samples" if objective.samples > 1 else ""
-    said = [f"{title}: the loss on {where}{samples}. It is a slice."]
+    of = "the difference of two losses, the first less the second," if objective.terms else "the loss"
+    said = [f"{title}: {of} on {where}{'' if objective.terms else samples}. It is a slice."]
+    said += [
+        f"The {place}: {term.title}, {term.samples} samples, recipe {term.hash[:7]}."
+        for place, term in zip(("first", "second"), objective.terms, strict=False)
+    ]
     said += _axes(objective, plane)
     said.append((yield from _gradient(objective, plane, "line" if line else "plane")))
     said += [_point(name, a, b, line) for name, a, b in plane.points]

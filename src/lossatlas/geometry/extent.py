@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lossatlas.geometry.slice import Extent
+from lossatlas.geometry.slice import Extent, Slice
 
 
 def check_interval(extent: Any) -> tuple[float, float]:
@@ -26,7 +27,7 @@ def check_extent(extent: Any) -> Extent:
     except (TypeError, ValueError):
         raise ValueError(f"extent is {extent!r}. Pass four numbers (a0, a1, b0, b1).") from None
     for low, high, name in ((a0, a1, "a"), (b0, b1, "b")):
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if not (low < high and math.isfinite(high - low)):
             raise ValueError(
                 f"The extent runs from {low:g} to {high:g} along {name}. Pass finite {name}0 < {name}1."
             )
@@ -60,3 +61,33 @@ def check_tolerance(tolerance: Any) -> float:
     if not number or not 0 <= tolerance <= 1:
         raise ValueError(f"tolerance is {tolerance!r}. Pass a share of the range from 0 (exact) to 1.")
     return float(tolerance)
+
+
+def check_home(plane: Slice, extent: Sequence[float] | None) -> Extent:
+    """The home view of a plane or a line: its own where none is chosen. Raises ValueError for an extent that is none."""
+    if len(plane.directions) == 2:
+        return check_extent(plane.home if extent is None else extent)
+    if extent is None:
+        return plane.home
+    return (*check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)
+
+
+def check_coordinates(a: Any, b: Any, plane: Slice) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates as float64 arrays of one shape. Raises ValueError where they are not finite or beyond the plane's dtype."""
+    try:
+        a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"a and b cannot be combined: {error}. Pass numbers or arrays of one shape."
+        ) from error
+    for name, values in (("a", a), ("b", b)):
+        bad = int((~np.isfinite(values)).sum())
+        if bad:
+            raise ValueError(
+                f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
+            )
+        if values.size and np.abs(values).max() > plane.reach:
+            raise ValueError(
+                f"{name} reaches {np.abs(values).max():g}, beyond {plane.origin.dtype}. Stay within ±{plane.reach:.2g}."
+            )
+    return a, b

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from lossatlas.geometry.directions import (
 from lossatlas.geometry.principal import components_of
 from lossatlas.geometry.scaling import By, Scaling
 from lossatlas.geometry.slice import HOME, Extent, Point, around
-from lossatlas.geometry.trajectory import Trajectory
+from lossatlas.geometry.trajectory import Trajectory, together
 from lossatlas.geometry.turning import CHOICES, TURNS, Turn
 from lossatlas.geometry.vectors import (
     check_alike,
@@ -34,7 +35,6 @@ from lossatlas.geometry.vectors import (
     checked_vector,
     clearly_apart,
     cosine,
-    dot,
     is_zero,
     least_squares,
     norm,
@@ -44,7 +44,7 @@ from lossatlas.geometry.vectors import (
 )
 from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
-from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.fingerprint import Digest, digest
 from lossatlas.objective.naming import Names
 
 if TYPE_CHECKING:
@@ -236,36 +236,50 @@ class Plane:
         )  # fmt: skip
 
     @classmethod
-    def pca(cls, objective: Objective, trajectory: Trajectory) -> Plane:
-        """The plane of the first two principal components of a trajectory, through the objective's θ.
+    def pca(cls, objective: Objective, trajectory: Trajectory | Sequence[Trajectory]) -> Plane:
+        """The plane of the first two principal components of a trajectory, or of several together, through the objective's θ.
 
-        The components are those of the path about its mean; both directions have one length, at which the path as seen
-        from θ reaches 0.9 of the home view; the largest component of each is positive. `variance_explained` stands
-        beside `variance_null`, what a random walk of as many steps would give.
+        The components are those of all points about their mean; both directions have one length, at which the path as
+        seen from θ reaches 0.9 of the home view; the largest component of each is positive. `variance_explained` stands
+        beside `variance_null`, what random walks of as many steps would give. What is in a file is read twice, and never
+        held all at once.
 
         Raises TypeError or ValueError for a trajectory of another model, and one that spans no plane.
         """
         check_objective(objective)
-        if not isinstance(trajectory, Trajectory):
+        runs = [trajectory] if isinstance(trajectory, Trajectory) else list(trajectory)
+        if not all(isinstance(run, Trajectory) for run in runs):
             raise TypeError(
-                f"trajectory is a {type(trajectory).__name__}. Pass a Trajectory, as in Trajectory.from_states([…])."
+                f"trajectory is a {type(trajectory).__name__}. Pass a Trajectory, as in Trajectory.from_states([…]), or a list "
+                "of some."
             )
-        theta = objective.theta
-        thetas = trajectory.along(objective.parameters).to(objective.device, objective.dtype)
-        found = components_of(thetas)
-        at = [[dot(d, row - theta) for d in found.vectors] for row in thetas]
-        length = max(abs(x) for pair in at for x in pair) / _FILLED
-        u, v = (vector * length for vector in found.vectors)
-        points = tuple(
-            (name, at[k][0] / length, at[k][1] / length) for name, k in (("start", 0), ("end", -1))
+        if not runs:
+            raise ValueError("There is no trajectory. Pass one, or a list of some.")
+        theta, read, readings = objective.theta, Digest(), itertools.count()
+
+        def blocks() -> Iterator[Tensor]:
+            again = next(readings) > 0
+            for block in together(runs, objective.parameters):
+                if not again:
+                    read.add(block)
+                yield block
+
+        found = components_of(
+            blocks, theta, [len(run) for run in runs], max(torch.finfo(run.dtype).eps for run in runs)
         )
+        length = float(np.abs(found.at).max()) / _FILLED
+        u, v = (vector.to(theta.device, theta.dtype) * length for vector in found.vectors)
+        at = found.at / length
+        # Several runs would cover each other with their ends, and have names that only who draws them knows.
+        ends = (("start", 0), ("end", -1)) if len(runs) == 1 else ()
+        points = tuple((name, float(at[row, 0]), float(at[row, 1])) for name, row in ends)
         about = tuple(
-            f"principal component {k + 1} of {len(thetas)} points of a trajectory about their mean, "
-            f"{found.explained[k]:.1%} of the variance (a random walk: {found.null[k]:.1%})"
+            f"principal component {k + 1} of {len(at)} points of {'a trajectory' if len(runs) == 1 else f'{len(runs)} trajectories'} "
+            f"about their mean, {found.explained[k]:.1%} of the variance (a random walk: {found.null[k]:.1%})"
             for k in (0, 1)
         )
         return cls(
-            theta, u, v, ("component 1", "component 2"), {"kind": "pca", "hash": digest([thetas])}, (about[0], about[1]),
+            theta, u, v, ("component 1", "component 2"), {"kind": "pca", "hash": read.hash}, (about[0], about[1]),
             points=points, variance_explained=found.explained, variance_null=found.null, _owned=True,
         )  # fmt: skip
 

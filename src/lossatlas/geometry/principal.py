@@ -2,55 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.geometry.vectors import dot, upright
-
-# Columns that are held in float64 at a time.
-_COLUMNS = 1 << 16
+#: Columns of all rows in float64, (T, C) each and together (T, P), anew with each call.
+Blocks = Callable[[], Iterable[Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The first two principal components of a path about its mean: unit vectors (P,), shares of the variance (2,)."""
+    """The first two principal components of a path about its mean: unit vectors (P,) in float64, and shares of the variance (2,).
+
+    at: (T, 2), where the rows lie along them, seen from the point that was asked for.
+    """
 
     vectors: tuple[Tensor, Tensor]
     explained: np.ndarray
-    null: np.ndarray  # of a random walk of as many steps
+    null: np.ndarray  # of random walks of as many steps
+    at: np.ndarray
 
 
-def components_of(thetas: Tensor) -> Components:
-    """The first two principal components of the rows of thetas, (T, P), T ≥ 3, about their mean.
+def components_of(blocks: Blocks, origin: Tensor, lengths: Sequence[int], eps: float) -> Components:
+    """The first two principal components of the rows, (T, P), T ≥ 3, about their mean, in two readings of them.
 
-    By the (T, T) Gram matrix in float64. Sign: the largest component is positive. Raises ValueError when the rows lie
-    on one point or one line.
+    By the (T, T) Gram matrix in float64. origin: (P,), where the rows are seen from; lengths: of the runs that the rows are
+    of, one after the other; eps: how far a number may be off, relative. Sign: the largest component is positive. Raises
+    ValueError when the rows lie on one point or one line.
     """
-    count = len(thetas)
+    count = sum(lengths)
     if count < 3:
         raise ValueError(
             f"The trajectory has {count} point{'s' * (count != 1)}, which span no plane. Pass at least 3, or use "
             "Line.between for two."
         )
-    gram = sum((c @ c.T for c in map(_centred, thetas.split(_COLUMNS, dim=1))), start=torch.zeros(()))
+    gram, square = torch.zeros(count, count, dtype=torch.float64), 0.0
+    for block in blocks():
+        mean = block.mean(dim=0)
+        square += float(mean @ mean)
+        centred = block.sub_(mean)
+        gram.addmm_(centred, centred.T)
     values, weights = torch.linalg.eigh(gram)
     values, weights = values.flip(0).clamp(min=0), weights.flip(1)
     # The rounding of the path, and of its Gram matrix, which would be drawn as its second component.
-    eps, largest = torch.finfo(thetas.dtype).eps, max(dot(row, row) for row in thetas)
-    noise = count * max(eps**2 * largest, 4 * torch.finfo(torch.float64).eps * float(values[0]))
+    longest = float(gram.diagonal().max()) ** 0.5 + square**0.5  # of the rows, or more
+    noise = count * max(eps**2 * longest**2, 4 * torch.finfo(torch.float64).eps * float(values[0]))
     if float(values[1]) <= noise:
         where = "at one point" if float(values[0]) <= noise else "on one line"
         raise ValueError(
             f"The {count} points of the trajectory lie {where}, so they span no plane. Record more steps, or use "
             "Line.between."
         )
-    vectors = torch.cat([_centred(c).T @ weights[:, :2] for c in thetas.split(_COLUMNS, dim=1)])
-    vectors = vectors / vectors.norm(dim=0)
-    u, v = (upright(vectors[:, k].contiguous()).to(thetas.dtype) for k in (0, 1))
-    return Components((u, v), (values[:2] / values.sum()).cpu().numpy(), random_walk_shares(count)[:2])
+    parts, at, start = [], torch.zeros(count, 2, dtype=torch.float64), 0
+    chosen = weights[:, :2].T.contiguous()
+    for block in blocks():
+        seen_from = origin[start : start + block.shape[1]].to("cpu", torch.float64)
+        start += block.shape[1]
+        part = chosen @ block - torch.outer(chosen.sum(dim=1), block.mean(dim=0))
+        parts.append(part.T)
+        at += block @ part.T - part @ seen_from
+    vectors = torch.cat(parts)
+    upright = vectors.gather(0, vectors.abs().argmax(dim=0)[None])[0].sign() / vectors.norm(dim=0)
+    u, v = (vectors * upright).T.contiguous()
+    places = (at * upright).numpy()
+    explained = (values[:2] / values.sum()).numpy()
+    return Components((u, v), explained, random_walks_shares(lengths)[:2], places)
+
+
+def random_walks_shares(lengths: Sequence[int]) -> np.ndarray:
+    """What each component explains of random walks of so many points each from one start, together about their mean."""
+    if len(lengths) == 1:
+        return random_walk_shares(lengths[0])
+    covariance = np.zeros((sum(lengths), sum(lengths)))
+    start = 0
+    for length in lengths:
+        steps = np.arange(length)
+        covariance[start : start + length, start : start + length] = np.minimum.outer(steps, steps)
+        start += length
+    centred = covariance - covariance.mean(axis=0)
+    values = np.linalg.eigvalsh(centred - centred.mean(axis=1, keepdims=True))[::-1].clip(min=0)
+    return np.asarray(values / values.sum())
 
 
 def random_walk_shares(points: int) -> np.ndarray:
@@ -61,8 +95,3 @@ def random_walk_shares(points: int) -> np.ndarray:
     """
     variances = np.sin(np.pi * np.arange(1, points) / (2 * points)) ** -2.0
     return np.asarray(variances / variances.sum())
-
-
-def _centred(columns: Tensor) -> Tensor:
-    exact = columns.to(torch.float64)
-    return exact - exact.mean(dim=0)

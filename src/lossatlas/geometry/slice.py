@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 Extent = tuple[float, float, float, float]  # a0, a1, b0, b1
@@ -56,6 +57,16 @@ class Slice(Protocol):
         """What is marked on it."""
         ...
 
+    @property
+    def at(self) -> Callable[..., Tensor]:
+        """θ at a and b of a plane, at a of a line; (P,)."""
+        ...
+
+    @property
+    def reach(self) -> float:
+        """The largest coordinate that the dtype of its vectors holds."""
+        ...
+
     def write(self, a: float, b: float, out: Tensor) -> None:
         """Write θ(a, b) into a (P,) tensor."""
         ...
@@ -69,9 +80,24 @@ class Slice(Protocol):
         ...
 
 
+def same_slice(one: Slice, other: Slice) -> bool:
+    """Whether two planes or lines hold the same points in the same coordinates: origin and directions equal to the bit."""
+    if one is other:
+        return True
+    pairs = list(zip((one.origin, *one.directions), (other.origin, *other.directions), strict=False))
+    return len(one.directions) == len(other.directions) and all(
+        p.dtype == q.dtype and p.device == q.device and torch.equal(p, q) for p, q in pairs
+    )
+
+
 def around(points: Sequence[Point]) -> Extent:
     """A square about these points, twice as wide as they reach."""
     a, b = ([point[1] for point in points], [point[2] for point in points])
     half = max(max(a) - min(a), max(b) - min(b))
     centre = ((max(a) + min(a)) / 2, (max(b) + min(b)) / 2)
     return (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half)
+
+
+def theta_at(where: Slice, point: Sequence[float]) -> Tensor:
+    """θ at (a, b) of a plane, or of a line, where b is 0; (P,)."""
+    return where.at(*point[: len(where.directions)])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossatlas.geometry.vectors import checked_vector
+from lossatlas.geometry.vectors import checked_vector, is_finite
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.naming import near
 
@@ -110,7 +110,7 @@ def checked_tensor(what: str, tensor: Any, shape: tuple[int, ...] | None) -> Ten
         raise TypeError(f"{what} has dtype {tensor.dtype}. Pass floating weights.")
     if tensor.is_meta:
         raise ValueError(f"{what} is on the meta device and has no values. Load the weights first.")
-    bad = int((~torch.isfinite(tensor.detach())).sum())
+    bad = 0 if is_finite(tensor.detach()) else int((~torch.isfinite(tensor.detach())).sum())
     if bad:
         raise ValueError(
             f"{what} holds {bad} non-finite values among {tensor.numel()}. Pass a sound checkpoint."
