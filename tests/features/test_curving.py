@@ -16,6 +16,8 @@ from lossatlas.features.curving import Extremes, SliceCurvature, along_curve
 from tests.curvature.test_krylov import matrix
 from tests.zoo import F, classification, seeded
 
+pytestmark = pytest.mark.statistics
+
 
 def quartic(t: Tensor) -> Tensor:
     """Σ t⁴ / 12 + ½ Σ k t², with the Hessian diag(t² + k)."""

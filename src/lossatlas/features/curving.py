@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lossatlas.curvature import Nearby, NotFinite, Products, Study, principal
-from lossatlas.geometry import Line, Plane
+from lossatlas.geometry import Line, Plane, theta_at
 from lossatlas.objective import Objective
 from lossatlas.sampling import NodeStore, Point
 
@@ -95,13 +95,10 @@ class Curving:
 
     def _row(self, point: Point) -> Generator[None, None, np.ndarray]:
         try:
-            values, errors = yield from self.measure(point, self._theta(point))
+            values, errors = yield from self.measure(point, theta_at(self.plane, point))
         except NotFinite:  # a fact about the landscape
             return np.full(2 * len(self.fields), np.nan)
         return np.array([*values, *errors], dtype=float)
-
-    def _theta(self, point: Point) -> Tensor:
-        return self.plane.at(*point) if isinstance(self.plane, Plane) else self.plane.at(point[0])
 
     def measure(self, point: Point, theta: Tensor) -> Generator[None, None, Measured]:
         """The values at a node, θ there, and their errors."""
@@ -154,7 +151,7 @@ class Extremes(Curving):
     def _looked_at(self, point: Point) -> Generator[None, None, tuple[np.ndarray, bool]]:
         """The row of a node that is looked at from a random start too, and whether that has found more."""
         try:
-            study = self._study(point, self._theta(point), thorough=True)
+            study = self._study(point, theta_at(self.plane, point), thorough=True)
             values, errors = yield from self._told(point, study)
         except NotFinite:
             return np.full(2 * len(self.fields), np.nan), False
