@@ -1,4 +1,4 @@
-"""Plotly figures of values: what is drawn is what was computed, and knows nothing of models."""
+"""Figures of values by Plotly and matplotlib: what is drawn is what was computed, and knows nothing of models."""
 
 from lossatlas.figures.profile import profile_figure
 from lossatlas.figures.spectrum import spectrum_figure

@@ -33,6 +33,11 @@ _BLUE, _PALE, _RED, _GREY = "#1c7ed6", "rgba(28,126,214,0.18)", "#e8590c", "#98a
 _BELOW = 0.02
 
 
+def lowest_shown(size: int, width: float) -> float:
+    """Where the axis of a density ends: a share of the peak of one of so many eigenvalues."""
+    return float(_BELOW / (size * width * np.sqrt(2.0 * np.pi)))
+
+
 def spectrum_figure(
     grid: np.ndarray,
     values: np.ndarray,
@@ -52,7 +57,7 @@ def spectrum_figure(
     one of them would be: nothing that counts lies below. Eigenvalues that have not converged are open circles. line: a limit
     of stability, dashed, with its label.
     """
-    lowest = _BELOW / (size * width * np.sqrt(2.0 * np.pi))
+    lowest = lowest_shown(size, width)
     highest = float(np.max(values, initial=lowest))
     shown = np.clip(values, lowest, None)
     lower, upper = np.clip(band, lowest, 10.0 * highest)
