@@ -17,17 +17,24 @@ MAX_LINES = 500
 # an import inside a function is a crossing on purpose and not looked at.
 ROOMS: dict[str, set[str]] = {
     "jobs": set(),
+    "scale": set(),
     "objective": {"jobs"},
     "geometry": {"jobs", "objective"},
-    "sampling": {"jobs", "objective", "geometry"},
+    "sampling": {"jobs", "objective", "geometry", "scale"},
     "curvature": {"jobs", "objective"},
     "features": {"jobs", "objective", "geometry", "sampling", "curvature"},
     "scene": {"objective", "geometry"},
-    "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scene"},
+    "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scale", "scene"},
     "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
     "at_point": {"jobs", "geometry", "curvature", "features", "landscape", "closeup"},
+    "following": {"objective", "geometry", "features", "landscape"},
     "spread": {"objective", "geometry", "landscape"},
-    "figures": set(),
+    "difference": {"objective", "geometry", "sampling", "landscape"},
+    "pictures": {"geometry", "sampling", "scale", "landscape"},
+    "numbers": {"geometry", "landscape"},
+    "learning": {"geometry"},
+    "integrations": {"geometry", "curvature", "features", "landscape", "pictures"},
+    "figures": {"sampling", "scale"},
     "widget": {
         "jobs",
         "objective",
@@ -35,15 +42,30 @@ ROOMS: dict[str, set[str]] = {
         "sampling",
         "curvature",
         "features",
+        "scale",
         "scene",
         "landscape",
         "closeup",
+        "following",
+        "difference",
+        "pictures",
         "figures",
     },
 }
 JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", "traitlets"}
+# Packages that a user may lack.
+EXTRAS = {
+    "accelerate",
+    "lightning",
+    "matplotlib",
+    "pytorch_lightning",
+    "tensorboard",
+    "transformers",
+    "xarray",
+}
 FORBIDDEN = dict.fromkeys(
     (
+        "scale",
         "objective",
         "geometry",
         "sampling",
@@ -53,12 +75,18 @@ FORBIDDEN = dict.fromkeys(
         "landscape",
         "closeup",
         "at_point",
+        "following",
         "spread",
+        "difference",
+        "pictures",
+        "numbers",
+        "learning",
+        "integrations",
     ),
-    JUPYTER,
+    JUPYTER | EXTRAS,
 ) | {
-    "figures": {"torch"},
-    "widget": {"torch"},
+    "figures": {"torch"} | EXTRAS,
+    "widget": {"torch"} | EXTRAS,
 }
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

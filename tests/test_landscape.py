@@ -249,11 +249,11 @@ def test_a_node_is_evaluated_once_for_parent_children_and_neighbours() -> None:
         landscape.tile(address)
         return len(calls)
 
-    assert cost(parent) == 33 * 33
+    assert cost(parent) == 33 * 33 + 4  # its checks
     assert cost(parent) == 0
     # The first child lacks 33² − 17² nodes; of its neighbours' each one border more is known.
-    assert [cost(child) for child in parent.children()] == [800, 784, 784, 768]
-    assert cost(la.TileAddress(0, 1, 0)) == 33 * 32
+    assert [cost(child) - 4 for child in parent.children()] == [800, 784, 784, 768]
+    assert cost(la.TileAddress(0, 1, 0)) == 33 * 32 + 4
     calls.clear()
     landscape.grid((0, 1, 0, 1), (33, 33))
     landscape.evaluate([0.25, 0.5], [0.75, 0.5])
@@ -493,6 +493,10 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "backwards": (lambda: network().grid((-1, 1, 3, 2)), ValueError, "runs from 3 to 2 along b. Pass finite b0 < b1"),
     "endless": (lambda: network().grid((0, math.inf, 0, 1)), ValueError, "runs from 0 to inf along a"),
+    "an extent wider than any number": (
+        lambda: la.Landscape(network().objective, network().plane, extent=(-1e308, 1e308, -1, 1)), ValueError,
+        "from -1e\\+308 to 1e\\+308 along a. Pass finite a0 < a1",
+    ),
     "three numbers": (lambda: network().grid((0, 1, 2)), ValueError, r"extent is \(0, 1, 2\). Pass four numbers"),
     "a number": (lambda: network().grid(3), ValueError, "extent is 3. Pass four numbers"),
     "shape 0": (

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point
+from lossatlas import at_point, learning, numbers, pictures
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -19,8 +19,10 @@ from lossatlas.curvature import (
     stability_of,
 )
 from lossatlas.curvature.stability import read
-from lossatlas.features import CriticalPoint
-from lossatlas.geometry import Direction, Line, Plane, TileAddress, Trajectory
+from lossatlas.difference import difference, subtract
+from lossatlas.features import CriticalPoint, Descent, Recorder, Sweep, Tracker, track
+from lossatlas.following import project
+from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.sampling import Map, Profile, Tile
@@ -31,11 +33,14 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from lossatlas.widget import Explorer
+    from lossatlas.widget.compare import Comparison
+    from lossatlas.widget.link import Link
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CriticalPoint",
+    "Descent",
     "Diagonal",
     "Direction",
     "EvaluationError",
@@ -47,18 +52,27 @@ __all__ = [
     "ParameterSpace",
     "Plane",
     "Profile",
+    "Recorder",
+    "Shadow",
     "Sharpness",
     "SharpnessComparison",
     "Spectrum",
     "Spread",
     "Stability",
+    "Sweep",
     "Tile",
     "TileAddress",
+    "Tracker",
     "Trajectory",
+    "compare",
+    "difference",
     "explore",
+    "link",
     "sharpness",
     "spread",
     "stability_of",
+    "to_tensorboard",
+    "track",
 ]
 
 
@@ -89,6 +103,7 @@ def explore(
     title: str | None = None,
     optimizer: Optimizer | None = None,
     full_batch: bool = False,
+    recorder: Recorder | None = None,
     **traits: Any,
 ) -> Explorer:
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
@@ -97,7 +112,8 @@ def explore(
     filter-normalised one of `seed` by default; or a line, whose profile is a curve that zooms.
     extent: the home view (a0, a1, b0, b1), by default the plane's. optimizer: the one that trains the model: the spectrum of
     a point that is clicked then shows where its steps stop being stable, as it is set at that moment; full_batch: whether each
-    step sees all data, for only then there is such a line.
+    step sees all data, for only then there is such a line. recorder: of the run that begins: its path grows on the map while
+    the cell trains.
     Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, dropout, budget, dtype, device) or
     are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
     for what cannot be mapped.
@@ -120,26 +136,108 @@ def explore(
         raise TypeError("Both a plane and a line were passed. Pass one of them.")
     where = plane or line or Plane.random(objective, seed)
     landscape = Landscape(objective, where, extent=extent, title=title)
-    return _explore(landscape, optimizer=optimizer, full_batch=full_batch, **traits)
+    return _explore(landscape, optimizer=optimizer, full_batch=full_batch, recorder=recorder, **traits)
 
 
 def _explore(
-    landscape: Landscape, *, optimizer: Optimizer | None = None, full_batch: bool = False, **traits: Any
+    landscape: Landscape,
+    *,
+    optimizer: Optimizer | None = None,
+    full_batch: bool = False,
+    recorder: Recorder | None = None,
+    **traits: Any,
 ) -> Explorer:
     """The explorer of this landscape; keywords are its traits, such as theme or height.
 
-    optimizer, full_batch: where the steps of the one that trains the model stop being stable, as for `explore`.
+    optimizer, full_batch: where the steps of the one that trains the model stop being stable; recorder: of the run whose path
+    grows on the map; as for `explore`.
     """
     from lossatlas.widget import Explorer
 
+    known = _known_traits("explore", traits)
+    explorer = Explorer(landscape, stability=_line_of(optimizer, full_batch, landscape.objective), **known)
+    if recorder is not None:
+        explorer.add_run(recorder)
+    return explorer
+
+
+def _known_traits(caller: str, traits: dict[str, Any]) -> dict[str, Any]:
+    """The traits, all of which may be set. Raises TypeError for others."""
+    from lossatlas.widget import Explorer
+
     known = {name for name in Explorer.class_trait_names(sync=True) if not name.startswith("_")}
+    more = {
+        "explore": f"plane, seed, line, extent, fields and title it takes those of Objective ({', '.join(_OPTIONS)}) and",
+        "compare": "names, columns, difference and link it takes",
+    }
     for name in traits:
-        if name not in known - {"scene", "around"}:
+        if name not in known - {"scene", "around", "group", "linked"}:
             raise TypeError(
-                f"explore got an unknown keyword {name!r}. Beside plane, seed, line, extent, fields and title it takes those of "
-                f"Objective ({', '.join(_OPTIONS)}) and traits, such as theme, height and turn_u."
+                f"{caller} got an unknown keyword {name!r}. Beside {more[caller]} traits, such as theme, height and turn_u."
             )
-    return Explorer(landscape, stability=_line_of(optimizer, full_batch, landscape.objective), **traits)
+    return traits
+
+
+def link(*explorers: Explorer, what: Sequence[str] = ("view", "domain", "levels")) -> Link:
+    """Let explorers share what they show: where one is moved, all move in the same frame; `unlink` on what is returned ends it.
+
+    what: "view"; "domain", the colours of values, for those that draw the same field; "levels", their isolines; and, beside
+    these, "field", which field is drawn, and "plane", where the controls stand that turn it. All take the first one's. Views
+    are in units of each one's plane. It acts in the page, without a kernel; the traits follow. Raises TypeError or
+    ValueError, in words, for what cannot be linked.
+    """
+    from lossatlas.widget.link import link
+
+    return link(explorers, what)
+
+
+def compare(
+    landscapes: Sequence[Landscape],
+    names: Sequence[str] | None = None,
+    columns: int | None = None,
+    difference: bool | None = None,
+    link: Sequence[str] = ("view", "domain", "levels"),
+    **traits: Any,
+) -> Comparison:
+    """Landscapes beside each other: one view, one field, one scale of values with its colours and isolines.
+
+    Two models, two optimizers, train and validation data, two normalisations: on planes of their own or on one. On one
+    plane, turning it turns all, and where there are two a map of the second less the first stands beside them, in colours of
+    its own; difference=False does without, difference=True asks for it. names: titles; columns: maps a row, by default as
+    many as there is room for; link: what is shared, of "view", "domain" and "levels"; traits: of the explorers. Raises TypeError
+    or ValueError, in words, for what cannot be compared.
+    """
+    from lossatlas.widget.compare import compare
+
+    return compare(landscapes, names, columns, difference, link, **_known_traits("compare", traits))
+
+
+def to_tensorboard(
+    writer: Any,
+    landscape: Landscape | None = None,
+    trajectory: Trajectory | None = None,
+    spectrum: Spectrum | None = None,
+    *,
+    step: int | None = None,
+    tag: str = "lossatlas",
+    theme: str = "light",
+    **looks: Any,
+) -> None:
+    """Write a map, a run and a spectrum for TensorBoard, as pictures and scalars: what of them is passed.
+
+    writer: a `SummaryWriter` of torch.utils.tensorboard, which stays open (of Lightning's TensorBoardLogger that is
+    `logger.experiment`), or a folder of logs. landscape: its plot, with the trajectory's path where both are passed, and its caption
+    as text. trajectory: loss, lr and metrics at their steps, and ‖θ‖ at those that were kept; NaN, which is also what was not
+    told, is left out. spectrum: its plot, the extreme eigenvalues as far as they are known, and the trace. step: of pictures and
+    spectrum, by default the last one of the trajectory, else 0. tag: what the names begin with. looks: of the map, as of
+    `landscape.plot`.
+
+    Raises ImportError where tensorboard or matplotlib is missing (extra `tensorboard`), EvaluationError when the model raises, and
+    TypeError or ValueError, in words, before anything is written.
+    """
+    from lossatlas.integrations.tensorboard import to_tensorboard
+
+    to_tensorboard(writer, landscape, trajectory, spectrum, step=step, tag=tag, theme=theme, **looks)
 
 
 def _line_of(
@@ -157,28 +255,6 @@ def _line_of(
         return None if known is None else stability_of(known, full_batch, decay)
 
     return now
-
-
-def _figure(landscape: Landscape, num: int = 201, *, field: str = "loss") -> Any:
-    """The profile of a landscape on a line as a Plotly figure: exact values at `num` points over its home view.
-
-    Raises TypeError on a plane, ValueError for a wrong number or field, EvaluationError when the model raises.
-    """
-    if not isinstance(landscape.slice, Line):
-        raise TypeError(
-            "This landscape lies on a plane, whose figure is the map: use landscape.explore(). figure() draws the profile "
-            "of a line."
-        )
-    from lossatlas.figures import profile_figure
-
-    profile = landscape.profile(num=num, field=field)
-    scene = landscape.scene
-    name, length, unit = scene.axes[0]
-    points = [(label, a) for label, a, _ in landscape.slice.points]
-    return profile_figure(
-        profile.a, profile.values, title=scene.title, axis=f"a · {name} · 1 = {length:.3g} {unit}".rstrip(),
-        field=field, points=points,
-    )  # fmt: skip
 
 
 def _spectrum_figure(
@@ -208,8 +284,18 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
 
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.explore = _explore  # type: ignore[attr-defined]
-Landscape.figure = _figure  # type: ignore[attr-defined]
-for _method in (at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point):
+Landscape.__sub__ = subtract  # type: ignore[operator]
+for _method in (
+    at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point,
+    at_point.descend, at_point.sweep,
+    pictures.figure, pictures.plot, pictures.to_png, pictures.to_svg, pictures.to_pdf,
+    numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray, project,
+):  # fmt: skip
     setattr(Landscape, _method.__name__, _method)
+Profile.figure = pictures.profile_figure_of  # type: ignore[attr-defined]
+Descent.figure = pictures.descent_figure_of  # type: ignore[attr-defined]
+Sweep.figure = pictures.sweep_figure_of  # type: ignore[attr-defined]
+Trajectory.figure = learning.figure  # type: ignore[attr-defined]
+Trajectory.scatter = learning.scatter  # type: ignore[attr-defined]
 Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]
 Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from torch import Tensor
-
 from lossatlas import jobs
 from lossatlas.closeup import Closeup
 from lossatlas.curvature import Jet, Nearby, Spectrum, Study, spectrum_at, stream
-from lossatlas.features import CriticalPoint, Search
-from lossatlas.geometry import Plane, check_point
+from lossatlas.features import CriticalPoint, Descent, Drop, Search, Sweep, Sweeping
+from lossatlas.geometry import check_point, theta_at
 from lossatlas.landscape import Landscape
 
 # From points nearer than this, in units of the plane, a spectrum is worth starting.
@@ -30,7 +28,7 @@ def spectrum(
     """
     point = _point(landscape, at)
     options = _resolved(landscape, point, options)
-    found = spectrum_at(landscape.objective, _theta(landscape, point), top, bottom, **options)
+    found = spectrum_at(landscape.objective, theta_at(landscape.slice, point), top, bottom, **options)
     # Those of another matrix, of some layers or of samples are no start for this one.
     if isinstance(found, Spectrum) and not {"matrix", "layers", "samples"} & set(options):
         _known(landscape).add(point, found)
@@ -43,7 +41,7 @@ def spectra(
     """The same as it comes: what is known after each product, the finished one last; the work ends with the loop."""
     point = _point(landscape, at)
     options = _resolved(landscape, point, options)
-    return stream(Study(landscape.objective, _theta(landscape, point), top, bottom, **options))
+    return stream(Study(landscape.objective, theta_at(landscape.slice, point), top, bottom, **options))
 
 
 def jet(landscape: Landscape, at: Any = _ORIGIN, span: float | None = None) -> Jet:
@@ -66,6 +64,34 @@ def critical_point(landscape: Landscape, near: Any = _ORIGIN, **options: Any) ->
     return jobs.call(Search(landscape.objective, landscape.slice, near, **options).run())
 
 
+def descend(
+    landscape: Landscape, at: Any = _ORIGIN, optimizer: Any = "sgd", lr: float | None = None, steps: int = 200, **options: Any
+) -> Descent:  # fmt: skip
+    """Any optimizer of torch.optim, started from a point: its path, and what it had to go by.
+
+    at: (a, b) of a plane, a of a line, or a (P,) tensor. optimizer: "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop",
+    another name or class of torch.optim, or a function that makes one: lambda params: torch.optim.SGD(params, lr=0.1). options:
+    batch_size, schedule, confined, seed, every, keep and name, as of `Drop`, and those of the optimizer's class. Raises TypeError
+    or ValueError for what cannot be rolled, EvaluationError when the model or the optimizer raises.
+    """
+    return jobs.call(
+        Drop(landscape.objective, landscape.slice, at, optimizer, lr=lr, steps=steps, **options).run()
+    )
+
+
+def sweep(
+    landscape: Landscape, at: Any = _ORIGIN, optimizer: Any = "sgd", lrs: Any = None, steps: int = 100, **options: Any
+) -> Sweep:  # fmt: skip
+    """The same at many learning rates, to see from which one on it runs away, and 2 / λmax beside it.
+
+    lrs: by default 16 about the limit of stability at that point, 17 about the usual rate where there is none. options: as of
+    `descend`; without keep=True no parameters are kept. Raises as `descend` does.
+    """
+    return jobs.call(
+        Sweeping(landscape.objective, landscape.slice, at, optimizer, lrs, steps=steps, **options).run()
+    )
+
+
 def _known(landscape: Landscape) -> Nearby:
     found: Nearby = landscape.kept.setdefault(Nearby, Nearby())
     return found
@@ -86,8 +112,3 @@ def _point(landscape: Landscape, at: Any) -> tuple[float, float]:
     if len(at) == 0 or any(at[1:]):
         raise ValueError(f"at is {at!r}. Pass a point of the line: a alone.")
     return check_point("at", (at[0], 0.0))
-
-
-def _theta(landscape: Landscape, point: tuple[float, float]) -> Tensor:
-    where = landscape.slice
-    return where.at(*point) if isinstance(where, Plane) else where.at(point[0])

@@ -6,10 +6,9 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lossatlas.curvature import Jet, Spectrum, Study, jet_at, with_differences
-from lossatlas.geometry import Plane
+from lossatlas.geometry import theta_at
 from lossatlas.landscape import Landscape
 
 # The step of second differences, as a share of the width of what is looked at.
@@ -28,9 +27,7 @@ class Closeup:
         near: Spectrum | None = None,
     ) -> None:  # fmt: skip
         self.landscape, self.at, self.step = landscape, at, span * _STEP
-        self.theta: Tensor = (
-            landscape.slice.at(*at) if isinstance(landscape.slice, Plane) else landscape.slice.at(at[0])
-        )
+        self.theta = theta_at(landscape.slice, at)
         self.study = Study(landscape.objective, self.theta, top, bottom, near=near)
         self.jet: Jet | None = None
 

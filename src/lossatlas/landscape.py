@@ -15,7 +15,6 @@ from lossatlas.features import CURVATURE_FIELDS, KINDS
 from lossatlas.geometry import (
     CHOICES,
     HOME,
-    Extent,
     Levels,
     Line,
     NamedDirections,
@@ -23,8 +22,10 @@ from lossatlas.geometry import (
     TileAddress,
     Turn,
     caption_of,
+    check_coordinates,
     check_count,
     check_extent,
+    check_home,
     check_interval,
     check_point,
     check_shape,
@@ -43,6 +44,7 @@ from lossatlas.sampling import (
     Preview,
     Profile,
     Tile,
+    checks_of,
     draw,
     nodes_of,
     paying,
@@ -94,7 +96,7 @@ class Landscape:
                 f"on {objective.device}. Convert origin, u and v first."
             )
         self.objective, self.slice = objective, plane
-        self.home = _home(plane, extent)
+        self.home = check_home(plane, extent)
         level = level_of(self.home)
         if not self.levels[0] <= level <= self.levels[1]:
             a0, a1, b0, b1 = self.home
@@ -121,6 +123,11 @@ class Landscape:
         if names != self._scene.directions:  # one was added since
             self._scene = replace(self._scene, directions=names)
         return self._scene
+
+    @property
+    def title(self) -> str:
+        """What the map is called."""
+        return self._title or self.objective.title
 
     @property
     def plane(self) -> Plane:
@@ -157,25 +164,7 @@ class Landscape:
                 if b is None
                 else "A point of a line has no b. Pass a alone."
             )
-        try:
-            a, b = np.broadcast_arrays(
-                np.asarray(a, dtype=float), np.asarray(0.0 if b is None else b, dtype=float)
-            )
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"a and b cannot be combined: {error}. Pass numbers or arrays of one shape."
-            ) from error
-        for name, values in (("a", a), ("b", b)):
-            bad = int((~np.isfinite(values)).sum())
-            if bad:
-                raise ValueError(
-                    f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
-                )
-            if values.size and np.abs(values).max() > self.slice.reach:
-                raise ValueError(
-                    f"{name} reaches {np.abs(values).max():g}, beyond {self.slice.origin.dtype}. Stay within "
-                    f"±{self.slice.reach:.2g}."
-                )
+        a, b = check_coordinates(a, 0.0 if b is None else b, self.slice)
         points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
         jobs.call(layer.evaluator.evaluate(points))
         if not points:
@@ -226,7 +215,8 @@ class Landscape:
             step * d.double() for step, d in zip((a1 - a0, b1 - b0), self.slice.directions, strict=False)
         )
         length = float(torch.as_tensor(way).norm())
-        return Profile(a, b, np.linspace(0.0, length, count), values, field)
+        distance, norm = np.linspace(0.0, length, count), float(self.objective.theta.double().norm())
+        return Profile(a, b, distance, values, field, norm)
 
     def tile(
         self, address: TileAddress, quality: int = 2, tolerance: float = 0.0, *, field: str = "loss"
@@ -254,7 +244,7 @@ class Landscape:
         column, own = layer.fields.index(field), field in self.objective.fields
         sketch = preview_of(self._evaluator, quality, self._rounding) if quality < 2 and own else None
         if isinstance(sketch, Preview):
-            yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES))
+            yield from sketch.evaluate(nodes_of(address, _PREVIEW_NODES) + checks_of(address))
             found, store = sketch.known(address, column), sketch.store
         else:
             yield from layer.refine(address, field, tolerance)
@@ -277,17 +267,22 @@ class Landscape:
         extent, pixels or a tolerance that are none, or a view finer than the dtype can tell apart, EvaluationError when
         the model raises.
         """
+        return jobs.call(self.map_work(extent, pixels, tolerance, field))
+
+    def map_work(
+        self, extent: Sequence[float] | None, pixels: tuple[int, int] | int, tolerance: float, field: str
+    ) -> Generator[None, None, Map]:
+        """The map as a job; a wrong call raises at once."""
         self.plane  # noqa: B018 - says in words that a line has no maps
         layer, tolerance = self._layer(field), check_tolerance(tolerance)
         view = self.home if extent is None else check_extent(extent)
         shape = check_shape((pixels, pixels) if isinstance(pixels, int) else pixels)
         self.check_address(home_tiles(view, level_of(view))[0])
-        return jobs.call(
-            draw(
-                view, shape, tolerance, self._rounding, layer.evaluator.evaluate,
-                lambda points: layer.values(points, field), field,
-                lambda points: layer.inexact(points, layer.fields.index(field)),
-            )
+        return draw(
+            view, shape, tolerance, self._rounding, layer.evaluator.evaluate,
+            lambda points: layer.values(points, field), field,
+            lambda points: layer.inexact(points, layer.fields.index(field)),
+            lambda points: layer.size(points, layer.fields.index(field)),
         )  # fmt: skip
 
     def turned(self, turn: Turn) -> Landscape:
@@ -302,12 +297,22 @@ class Landscape:
             if name := getattr(turn, choice):
                 self.directions.check(name)
         family, position = self._family, turn.settled
+        # A name may stand for another direction where another landscape of the family has others.
+        named = any(getattr(position, choice) for choice in CHOICES)
         evaluator = family.evaluator(
-            position, lambda: self._first.turned(self.objective, position, self.directions)
+            (position, self.directions) if named else position,
+            lambda: self._first.turned(self.objective, position, self.directions),
         )
         other = Landscape(self.objective, evaluator.plane, extent=self.home, title=self._title)
         other._turn, other._family, other._evaluator = turn, family, evaluator
-        other._directions = self._directions
+        other._directions = self.directions
+        return other
+
+    def called(self, title: str, directions: NamedDirections | None = None) -> Landscape:
+        """This landscape, with its nodes, under another title; directions: what its plane is turned by from here on."""
+        other = Landscape(self.objective, self.slice, extent=self.home, title=title)
+        other._turn, other._family, other._evaluator = self._turn, self._family, self._evaluator
+        other._directions = directions or (None if self.on_line else self.directions)
         return other
 
     @property
@@ -318,7 +323,8 @@ class Landscape:
         """
         if self._directions is None:
             self.plane  # noqa: B018 - says in words that a line has no turns
-            self._directions = NamedDirections(self.objective, self._first)
+            first = (*self.objective.terms, self.objective)[0]
+            self._directions = NamedDirections(first, self._first)
         return self._directions
 
     @property
@@ -351,13 +357,13 @@ class Landscape:
             fresh.directions.add(name, direction)
         return fresh.turned(self._turn)
 
-    def on(self, data: Any) -> Landscape:
+    def on(self, data: Any, *, title: str | None = None) -> Landscape:
         """The same plane on other data, held out data for example: the model as it was when this objective was made.
 
         Directions keep their meaning, so that both turn alike: the gradient is the one on the data of this landscape.
-        data: as for `Objective`. Raises as `Objective` does.
+        data: as for `Objective`; title: of the map. Raises as `Objective` does.
         """
-        other = Landscape(self.objective.on(data), self._first, extent=self.home, title=self._title)
+        other = Landscape(self.objective.on(data), self._first, extent=self.home, title=title or self._title)
         other._directions = self.directions if isinstance(self.slice, Plane) else None
         return other.turned(self._turn)
 
@@ -379,7 +385,7 @@ class Landscape:
     def report(self) -> str:
         """How nodes are evaluated: what was compared when the objective was first looked at, what was chosen and why."""
         threads = f"threads: {jobs.worker.threads}, one node or group of nodes each, one intra-op thread each"
-        lines = [*self._evaluator.choice.report, threads, previews_in_words(self.objective)]
+        lines = [*self._evaluator.report, threads, previews_in_words(self.objective)]
         if self.objective.device.type != "cpu":
             precision = torch.get_float32_matmul_precision()
             lines.append(f"on {self.objective.device}, float32 matrix products in precision {precision!r}")
@@ -425,7 +431,7 @@ class Landscape:
     def at(self, a: float, b: float) -> Generator[None, None, dict[str, float]]:
         """All fields at a point, exact, as a job."""
         yield from self._evaluator.evaluate([(a, b)])
-        return dict(zip(self.objective.fields, self._store.get([(a, b)])[0].tolist(), strict=True))
+        return dict(zip(self.objective.fields, self._store.get([(a, b)])[0].tolist(), strict=False))
 
     def home_pass(self, nodes: int = 3) -> list[Point]:
         """The nodes of a first picture of the home view."""
@@ -440,7 +446,7 @@ class Landscape:
     def fields(self) -> tuple[str, ...]:
         """What can be drawn: the objective's own fields and, where there is a Hessian, its curvature."""
         own = self.objective.fields
-        ours = CURVATURE_FIELDS if self.objective.mode != "reestimated" else ()
+        ours = CURVATURE_FIELDS if "reestimated" not in self.objective.mode else ()
         return own + tuple(
             name for name in ours if name not in own
         )  # a field of the user's goes before one of ours
@@ -457,7 +463,8 @@ class Landscape:
             known = ", ".join(map(repr, self.fields))
             raise ValueError(f"There is no field {field!r} here. This objective has {known}.")
         if field in self.objective.fields:
-            return Layer(self._evaluator, self.objective.fields, self._rounding, self.on_line)
+            evaluator = self._evaluator
+            return Layer(evaluator, self.objective.fields, self._rounding, self.on_line, size=evaluator.size)
         kind = next(kind for kind in KINDS if field.removesuffix("_error") in kind.fields)
         kept = self.kept
         with _LOCK:
@@ -480,11 +487,3 @@ class Landscape:
         return (
             f"Landscape({self.scene.title}, recipe {self.scene.hash[:7]}, {self.evaluated} nodes evaluated)"
         )
-
-
-def _home(plane: Plane | Line, extent: Sequence[float] | None) -> Extent:
-    if isinstance(plane, Plane):
-        return check_extent(plane.home if extent is None else extent)
-    if extent is None:
-        return plane.home
-    return (*check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)
