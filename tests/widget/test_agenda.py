@@ -41,7 +41,7 @@ def test_every_tile_gets_its_coarse_passes_before_any_gets_its_fine_ones():
     agenda = Agenda(landscape())
     agenda.want(want([(0, 0, 0), (0, -1, 0)]))
     order = exhaust(agenda)
-    assert [n for _, n in order[:4]] == [9, 9, 16, 16]  # 3 × 3, then what 5 × 5 adds
+    assert [n for _, n in order[:4]] == [9, 9, 20, 20]  # 3 × 3, then what 5 × 5 adds, with the checks
     assert [address.x for address, _ in order[:4]] == [0, -1, 0, -1]
 
 
@@ -167,13 +167,13 @@ def test_while_the_page_knows_no_range_it_is_that_of_what_is_known():
 def test_on_a_log_scale_the_error_of_the_logarithm_counts():
     agenda = Agenda(landscape(lambda t: torch.exp(4 * t[0] ** 2)))
     agenda.want(tolerant([(0, 0, 0)], 1e-6, scale="log"))
-    assert sum(n for _, n in exhaust(agenda)) <= 41  # a parabola, on that scale
+    assert sum(n for _, n in exhaust(agenda)) <= 41 + 4  # a parabola, on that scale
 
 
 def test_noise_is_refined_no_further():
     agenda = Agenda(landscape(lambda t: 1e6 + 1e-12 * torch.sin(50 * t[0])))
     agenda.want(tolerant([(0, 0, 0)], 1e-14))
-    assert sum(n for _, n in exhaust(agenda)) == 25
+    assert sum(n for _, n in exhaust(agenda)) == 25 + 4
 
 
 def test_curvature_is_evaluated_at_few_nodes_beside_the_losss_many():
@@ -184,6 +184,6 @@ def test_curvature_is_evaluated_at_few_nodes_beside_the_losss_many():
     assert agenda.fields == ("loss", "lambda_max")
     order = exhaust(agenda)
     counts = [n for address, n in order]
-    assert sum(counts) == 33 * 33 + 5 * 5
+    assert sum(counts) == (33 * 33 + 4) + (5 * 5 + 4)
     assert agenda.landscape.known(TileAddress(0, 0, 0), "lambda_max").nodes == 5
     assert agenda.landscape.known(TileAddress(0, 0, 0)).nodes == 33

@@ -170,6 +170,10 @@ def test_a_landscape_as_the_last_line_shows_an_explorer():
         ("view", {"center": [0, float("nan")], "span": 1}, "finite, span > 0"),
         ("view", {"center": [0, 0], "span": 0}, "finite, span > 0"),
         ("view", {"span": 1}, "finite, span > 0"),
+        ("domain", [2.0, 1.0], r"domain is \[2.0, 1.0\]. Pass \[lowest, highest\]"),
+        ("domain", [1.0], "finite and ascending"),
+        ("levels", [1.0, float("inf")], "Pass at most 64 finite values"),
+        ("layers", ["isolines", "weather"], "weather"),
     ],
 )
 def test_a_trait_out_of_range_is_refused_in_words_and_changes_nothing(explorer, trait, value, message):
@@ -177,6 +181,11 @@ def test_a_trait_out_of_range_is_refused_in_words_and_changes_nothing(explorer, 
     with pytest.raises(traitlets.TraitError, match=message):
         setattr(explorer, trait, value)
     assert getattr(explorer, trait) == before
+
+
+def test_levels_are_kept_ascending_and_once(explorer):
+    explorer.levels = [2.0, 0.5, 2]
+    assert explorer.levels == [0.5, 2.0]
 
 
 def test_offsets_fall_on_steps_that_recur_exactly(explorer):

@@ -11,7 +11,7 @@ import torch
 
 from lossatlas.curvature import Density, Jet, Spectrum, Stability
 from lossatlas.widget import findings
-from lossatlas.widget.protocol import Ask, Point, Towards
+from lossatlas.widget.protocol import Point, Towards
 from tests.widget.test_protocol import fixture
 
 REQUEST = Point("c1f09", -7, 3, (0.125, -0.5), 2.5)
@@ -55,10 +55,6 @@ def test_the_last_message_holds_all_of_it() -> None:
 def test_the_answers_to_orders_are_what_the_page_reads() -> None:
     wanted = fixture("directed")["head"]
     assert findings.directed(Towards("c1f09", -8, -7, 0), wanted["name"]) == (wanted, [])
-    sent = fixture("part_sent")
-    ask = Ask("c1f09", "part", 9)
-    text = base64.b64decode(sent["buffers"][0])
-    assert findings.part(ask.client, ask.req, text) == (sent["head"], [text])
 
 
 def test_a_thinned_density_keeps_every_peak_and_its_ends() -> None:

@@ -4,11 +4,9 @@ import struct
 import zlib
 
 import numpy as np
-import pytest
 import torch
 
 import lossatlas as la
-from lossatlas.widget import picture
 from lossatlas.widget.picture import colours, encode_png, home_png
 from tests.widget.helpers import landscape
 
@@ -62,12 +60,6 @@ def test_what_is_not_finite_is_grey_and_no_colour_of_the_map():
 def test_a_map_of_nothing_finite_is_grey():
     picture = home_png(evaluated(lambda theta: theta.sum() * torch.nan))
     assert (decode_png(picture) == 128).all()
-
-
-def test_the_colours_are_those_of_viridis_to_one_step():
-    matplotlib = pytest.importorskip("matplotlib")
-    expected = np.rint(255 * matplotlib.colormaps["viridis"](np.arange(256))[:, :3])
-    assert np.abs(picture._viridis() - expected).max() <= 1
 
 
 def test_a_profile_is_a_curve_whose_gaps_are_grey():

@@ -431,9 +431,9 @@ class Fixed(Points):
         """Measure a point to its end."""
         self.begin(Point(client, req, 1, (a, -0.5), 2.0), surface)
         limit = time.monotonic() + PATIENCE
-        while self._running and time.monotonic() < limit:
+        while self._orders.under_way and time.monotonic() < limit:
             time.sleep(0.005)
-        assert not self._running
+        assert not self._orders.under_way
 
 
 def test_the_name_of_an_eigenvector_is_forgotten_when_a_later_spectrum_replaces_it() -> None:
@@ -486,12 +486,12 @@ def test_what_a_run_under_way_has_found_is_kept(monkeypatch: pytest.MonkeyPatch)
     points, surface = Fixed(), small()
     points.measure(surface, client="other")
     monkeypatch.setattr(points_module, "_KEPT_BYTES", 1)
-    held = points._running["other"] = (-1, jobs.Job(iter_once(), jobs.POINT))
+    points._orders.begin("other", -1, iter_once(), jobs.POINT)
     points.begin(Point("page", -1, 1, (0.25, -0.5), 2.0), surface)
     limit = time.monotonic() + PATIENCE
-    while "page" in points._running and time.monotonic() < limit:
+    while "page" in points._orders.under_way and time.monotonic() < limit:
         time.sleep(0.005)
-    assert points._running == {"other": held}
+    assert points._orders.under_way == {"other": -1}
     assert list(points._found) == [("other", -1), ("page", -1)]
 
 
@@ -509,10 +509,10 @@ def test_what_a_page_found_is_forgotten_when_it_has_long_been_silent() -> None:
     everybody = ["silent", "busy", "alive", "new"]
     assert heard(["silent", "busy", "alive"], 0) == everybody
     assert heard(["alive"], points_module.SILENCE - 1) == everybody  # out of sight, perhaps
-    points._running["busy"] = (-2, jobs.Job(iter_once(), jobs.POINT))
+    points._orders.begin("busy", -2, iter_once(), jobs.POINT)
     # One that has not been heard of yet may be about to speak.
     assert heard(["alive"], points_module.SILENCE + 1) == ["busy", "alive", "new"]
-    del points._running["busy"]
+    points._orders.ended("busy", -2)
     assert heard(["alive"], points_module.SILENCE + 2) == ["alive", "new"]
 
 
@@ -536,8 +536,10 @@ def test_on_a_line_a_point_has_one_curvature_and_nothing_turns(page: Page, opene
 
 
 def test_the_part_of_the_page_is_sent_when_it_is_asked_for(page: Page, opened: Opened) -> None:
-    session = opened(small(), part=lambda: b"export const text = 1;")
-    session.handle(order(page, "part", req=4))
+    session = opened(small(), part=lambda name: f"export const text = {name!r};".encode())
+    session.handle(order(page, "part", req=4, name="point"))
     page.wait_for(lambda: page.heads("part"), "the part")
     (message,) = [message for message in page.messages if message[0]["k"] == "part"]
-    assert message == ({"v": 1, "k": "part", "client": "page", "req": 4}, [b"export const text = 1;"])
+    assert message == (
+        {"v": 1, "k": "part", "client": "page", "req": 4, "name": "point"}, [b"export const text = 'point';"]
+    )  # fmt: skip

@@ -13,19 +13,24 @@ from lossatlas.geometry import TileAddress, Turn
 from lossatlas.sampling import Pass, Sample
 from lossatlas.scene import Scene
 from lossatlas.widget import protocol
+from lossatlas.widget.ball_request import Ball
+from lossatlas.widget.checked import BadRequest
 from lossatlas.widget.protocol import (
-    Ask,
-    BadRequest,
     Bases,
+    Cancel,
     Caption,
     Command,
     Hello,
+    Part,
     Point,
     Probe,
     Towards,
     View,
     Want,
 )
+from lossatlas.widget.surface import surfaced
+from lossatlas.widget.surface_request import Surface
+from tests.sampling.passes import agreeing
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "protocol"
 
@@ -67,8 +72,25 @@ def head(name: str) -> dict:
         ("caption", Caption("c1f09", 6, 3)),
         ("spectrum", Point("c1f09", -7, 3, (0.125, -0.5), 2.5)),
         ("towards", Towards("c1f09", -8, -7, 4)),
-        ("part", Ask("c1f09", "part", 9)),
-        ("cancel", Ask("c1f09", "cancel", -7)),
+        (
+            "surface",
+            Surface(
+                "c1f09",
+                12,
+                3,
+                (-1.0, 0.5, -0.25, 0.25),
+                "loss",
+                "symlog:0.01",
+                "viridis",
+                (0.5, 4.0),
+                {"eye": {"x": -1.25, "y": -1.5, "z": 1.0}},
+                (480.0, 360.0),
+                "dark",
+            ),
+        ),
+        ("ball", Ball("c1f09", -1000001, 3, (0.25, -0.5), "momentum", 0.1, 200, 64, False, 1)),
+        ("part", Part("c1f09", 9, "instrument")),
+        ("cancel", Cancel("c1f09", -7)),
         ("pause", Command("c1f09", "pause")),
         ("resume", Command("c1f09", "resume")),
         ("refresh", Command("c1f09", "refresh")),
@@ -94,6 +116,8 @@ def test_a_want_is_understood():
     assert (want.epoch, want.rev, want.credit, want.seen) == (3, 17, 64, 12)
     assert want.view == View((0.125, -0.25), 2.5, 720.0, 480.0)
     assert want.tolerance == protocol.Tolerance(0.01, "log", 0.0625)
+    signs = protocol.parse(head("want_of_both_signs"), SCENE)
+    assert signs == dataclasses.replace(want, tolerance=protocol.Tolerance(0.01, "symlog:0.001", 0.0625))
     exact = {**head("want"), "tolerance": None}
     assert protocol.parse(exact, SCENE).tolerance is None
 
@@ -163,7 +187,7 @@ def test_tiles_are_what_the_page_reads():
         13,
         [
             (0, Pass(TileAddress(0, -1, 0), first, None, 2.0**-24)),
-            (0, Pass(TileAddress(2, 3, -4), second, centres, 2.0**-24)),
+            (0, agreeing(Pass(TileAddress(2, 3, -4), second, centres, 2.0**-24))),
         ],
         bases,
     )
@@ -269,3 +293,13 @@ def test_a_deep_zoom_keeps_its_digits_and_neighbours_agree():
     assert (
         np.abs(numbers[0].astype(float) + (message["head"][0]["base"] - level) - (left - level)).max() < 1e-12
     )
+
+
+def test_a_surface_is_answered_as_the_page_reads_it():
+    request = protocol.parse(head("surface"), SCENE)
+    assert surfaced(request, "4f5a0c1e2b", 0.0625)[0] == head("surface_shown")
+    assert surfaced(request, "4f5a0c1e2b", math.inf)[0]["error"] is None
+    needed = {name: head("surface")[name] for name in ("v", "k", "client", "req", "view", "field", "scale")}
+    plain = Surface("c1f09", 12, None, (-1.0, 0.5, -0.25, 0.25), "loss", "symlog:0.01")
+    assert protocol.parse(needed, SCENE) == plain
+    assert protocol.parse({**needed, "domain": [], "size": {"width": 9, "height": 9}}, SCENE) == plain

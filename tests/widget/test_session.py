@@ -127,11 +127,11 @@ def test_no_node_is_evaluated_twice_however_one_wanders(page, opened):
     session = opened(surface)
     session.handle(page.want(HOME))
     complete(page, HOME)
-    assert count - made == 65 * 65
+    assert count - made == 65 * 65 + 4 * 4  # four tiles, each with four checks
     children = [(1, x, y) for x in (-1, 0) for y in (-1, 0)]
     session.handle(page.want(children, rev=2))
     complete(page, children)
-    assert count - made == 65 * 65 + 65 * 65 - 33 * 33
+    assert count - made == 65 * 65 + 65 * 65 - 33 * 33 + 8 * 4
     session.handle(page.want(HOME, rev=3))
     surface.tile(TileAddress(0, 0, 0))
     assert count - made == surface.evaluated
@@ -188,8 +188,8 @@ def test_a_line_is_served_in_rows_as_deep_as_one_looks(page, opened):
     probed = page.wait_for(lambda: page.heads("probed"), "the answer")[0]
     assert probed["value"]["loss"] == surface.evaluate(0.3)
     assert (
-        surface.evaluated == 65 + 33 + 1
-    )  # two tiles that share a node, a deep one that shares none, the probe
+        surface.evaluated == 65 + 33 + 3 * 4 + 1
+    )  # two tiles that share a node, a deep one that shares none, the checks of each, the probe
 
 
 def caption(page, req=6, epoch=1):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lossatlas.geometry import Extent, TileAddress
+from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
 from lossatlas.landscape import Landscape
-from lossatlas.sampling import Pass, Point, Preview
-from lossatlas.widget.picture import LOG_FROM
-from lossatlas.widget.protocol import Tolerance, Want
+from lossatlas.sampling import Pass, Point, Preview, spread_of
+from lossatlas.scale import auto_scale, drawn
+from lossatlas.widget.protocol import Tolerance, View, Want
 
 #: A page that has been silent for so long, in seconds, is gone.
 SILENCE = 15.0
@@ -20,6 +19,9 @@ SILENCE = 15.0
 # Up to this rank (5 × 5 nodes) every tile in view comes before any tile is refined further.
 _COARSE = 2
 
+
+#: The name under which the home view is wanted until the first page says what it wants.
+NOBODY = ""
 
 #: A tile, and the first of the fields that are evaluated together on it.
 Place = tuple[TileAddress, str]
@@ -159,6 +161,12 @@ class Agenda:
             for _, points in (task.pieces[:1] if self._tolerances.get(place) else task.pieces)
         )
 
+    @property
+    def view(self) -> View | None:
+        """What the page shows that was heard of last; None while none has said anything."""
+        heard = [pair for pair in self.wants.values() if pair[0].client]
+        return max(heard, key=lambda pair: pair[1])[0].view if heard else None
+
     def in_view(self) -> list[TileAddress]:
         """The tiles that some page shows, wanted or complete, best first."""
         tiles: dict[TileAddress, bool] = {}
@@ -257,10 +265,15 @@ def _overlaps(address: TileAddress, extent: Extent) -> bool:
 def _estimated(tolerance: Tolerance, known: list[Pass]) -> Tolerance:
     """The tolerance with its error as a share of the range of these tiles, on the scale that a page would draw them on."""
     values = np.concatenate([item.values.ravel() for item in known])
-    values = values[np.isfinite(values)]
-    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
-    if not low < high:
-        return replace(tolerance, error=0.0)
-    log = low > 0 and high > LOG_FROM * low
-    error = tolerance.share * (math.log(high / low) if log else high - low)
-    return replace(tolerance, scale="log" if log else "linear", error=error)
+    scale = auto_scale(values)
+    spread = spread_of(drawn(values, scale))
+    return replace(tolerance, scale=scale if spread else tolerance.scale, error=tolerance.share * spread)
+
+
+def home_want(landscape: Landscape, share: float) -> Want:
+    """What is evaluated before any page has said what it wants."""
+    home = landscape.home
+    view = View(((home[0] + home[1]) / 2, (home[2] + home[3]) / 2), home[1] - home[0], 1.0, 1.0)
+    tiles = tuple(home_tiles(home, level_of(home)))
+    tolerance = Tolerance(share, "linear") if share else None
+    return Want(NOBODY, 1, 0, view, landscape.scene.fields[:1], tiles, 0, 0, tolerance=tolerance)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import contextvars
 import math
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from lossatlas import jobs
+from lossatlas import jobs, pictures
 from lossatlas.curvature import Stability
+from lossatlas.features import CriticalPoint
 from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
 from lossatlas.widget.history import History
+from lossatlas.widget.looks import looks_of
+from lossatlas.widget.marks import Mark
 from lossatlas.widget.picture import home_png
 from lossatlas.widget.protocol import Head, scene_head
+from lossatlas.widget.runs import NO_TURNS, Runs
 from lossatlas.widget.session import Session
 
 _STATIC = Path(__file__).parent.parent / "static"
@@ -34,29 +39,45 @@ _OFFSET_STEPS = 128
 # What decides the plane: a position of all these is a bookmark, and a place in the history.
 _CONTROLS = ("turn_u", "turn_v", "offset", *CHOICES)
 
-_NO_TURNS = "A line is not turned or moved. Make a landscape of a plane, as in Plane.along(objective, u, v)."
+#: What may be drawn over the colours, and what is from the start.
+LAYERS = ("isolines", "relief", "arrows", "profiles", "marks", "paths", "critical", "doubt")
+SHOWN = ("isolines", "relief", "marks", "paths", "critical")
+
+COLORMAPS = ("viridis", "cividis", "magma", "batlow", "vik")
+
+#: The one for values of both signs, whose middle stands for 0: that of differences.
+DIVERGING = "vik"
+
+_MOST_LEVELS = 64
 
 jobs.slow_down(kernel.duty)
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(Runs, anywidget.AnyWidget):
     """A zoomable map of a landscape, or the curve of a line; display it, or make it the last line of a cell.
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
     steps of 1/128; u_from, u_to, v_from, v_to, offset_along: what is turned towards what, by the names in
     `landscape.directions`, "" for the usual; bookmarks: positions of these controls by name; tolerance: share of the
     visible range that the map may be off by, 0 for every node evaluated; theme: "auto", "light" or "dark"; renderer:
-    "auto", "webgl2" or "cpu"; scale: "auto", "linear" or "log"; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
+    "auto", "webgl2" or "cpu"; scale: "auto", "linear", "log" or, for values of both signs, "symlog"; colormap, one of COLORMAPS, and
+    domain, the two values that get its ends ([]: those of the home view); levels: values that have an isoline ([]: round ones); layers: names of what is drawn over the colours, of
+    "isolines", "relief", "arrows", "profiles", "marks", "paths", "critical" and "doubt"; relief: how strong the light on the slopes is,
+    0 to 1; marks: notes and critical points on planes, see `mark`; paths: curves in a plane, {"name", "points": [[a, b], …]}
+    with "steps", "distance" to the plane, the true "loss" and "color" where they are known; runs: what was recorded of runs,
+    {"name", "steps", "series": {"loss": […], …}}; curves: whether their learning curves stand beside the map; height: of the map in CSS pixels. All can be set from Python and linked to other widgets.
     stability: asked for at each point that is clicked, where an optimizer's steps stop coming back (`la.explore(…,
     optimizer=, full_batch=)` passes it).
     """
 
-    # What a click on the map opens is sent when it is first asked for (static/point.js), and in no notebook.
+    # Its further parts (protocol.PARTS) are sent when they are first asked for, and in no notebook.
     _esm = _STATIC / "widget.js"
     _css = _STATIC / "widget.css"
 
     scene = traitlets.Dict(help="What the map shows.").tag(sync=True)
     view = traitlets.Dict(help="Center [a, b] and span, the width in a.").tag(sync=True)
+    # The page that told the view, "" for none: to that page it is no news.
+    _view_by = traitlets.Unicode("").tag(sync=True)
     turn_u = traitlets.Int(0, help="How far u is turned, in degrees.").tag(sync=True)
     turn_v = traitlets.Int(0, help="How far v is turned, in degrees.").tag(sync=True)
     offset = traitlets.Float(0.0, help="How far the plane is moved.").tag(sync=True)
@@ -68,19 +89,36 @@ class Explorer(anywidget.AnyWidget):
     bookmarks = traitlets.Dict(help="Positions of these controls, by name.").tag(sync=True)
     around = traitlets.Dict(help="How many planes there are to go back and forward to.").tag(sync=True)
     field = traitlets.Unicode("loss", help="The field that is drawn.").tag(sync=True)
-    scale = traitlets.Enum(["auto", "linear", "log"], "auto").tag(sync=True)
+    scale = traitlets.Enum(["auto", "linear", "log", "symlog"], "auto").tag(sync=True)
     tolerance = traitlets.Float(
         0.01, help="Share of the visible range that the map may be off by; 0: exact."
     ).tag(sync=True)
+    layers = traitlets.List(
+        traitlets.Enum(LAYERS), list(SHOWN), help="What is drawn over the colours, of LAYERS."
+    ).tag(sync=True)
+    levels = traitlets.List(
+        traitlets.Float(), help="Values that have an isoline; []: round ones, as many as suit the view."
+    ).tag(sync=True)
+    relief = traitlets.Float(0.5, min=0.0, max=1.0, help="How strong the light on the slopes is.").tag(
+        sync=True
+    )
+    colormap = traitlets.Enum(COLORMAPS, "viridis").tag(sync=True)
+    domain = traitlets.List(
+        traitlets.Float(), help="Values that get the first and the last colour; []: those in sight at home."
+    ).tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
     renderer = traitlets.Enum(["auto", "webgl2", "cpu"], "auto").tag(sync=True)
+    group = traitlets.Unicode("", help="The explorers that it is linked with; '': none.").tag(sync=True)
+    linked = traitlets.List(traitlets.Unicode(), help="What it shares with them.").tag(sync=True)
     height = traitlets.Int(480, min=120, max=4000).tag(sync=True)
 
     # On the class, since a widget closes itself even when it could not be made.
     _session: Session | None = None
     _panel: ipywidgets.VBox | None = None
+    _surface: Any = None  # the FigureWidget beside the map, once it was asked for
     _names: NamedDirections | None = None  # until there is a session
     _history: History
+    _mover: str = ""  # the page whose move of a linked explorer is followed just now
 
     def __init__(
         self, landscape: Landscape, *, stability: Callable[[], Stability | None] = lambda: None, **traits: Any
@@ -90,7 +128,9 @@ class Explorer(anywidget.AnyWidget):
         home = landscape.home
         start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
         if landscape.on_line and set(traits) & set(_CONTROLS):
-            raise TypeError(_NO_TURNS)
+            raise TypeError(NO_TURNS)
+        if landscape.objective.terms:
+            traits = {"colormap": DIVERGING, **traits}
         self._names = None if landscape.on_line else landscape.directions
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
         self._history = History(self._position)
@@ -100,7 +140,8 @@ class Explorer(anywidget.AnyWidget):
         self._session = Session(
             landscape, self._publish, slowed=kernel.busy, on_close=self.close, on_step=self._step,
             on_names=self._tell_scene, on_position=self._turn_to, stability=stability,
-            part=(_STATIC / "point.js").read_bytes, tolerance=self.tolerance,
+            part=_part, tolerance=self.tolerance, surface=self._show_surface, looks=self._surface_looks,
+            keep_run=self._keep_run, run_names=lambda: {one["name"] for one in (*self.paths, *self.runs)},
         )  # fmt: skip
         self.on_msg(_weakly(self._on_message))
         self.observe(self._on_turn, list(_CONTROLS))
@@ -113,6 +154,11 @@ class Explorer(anywidget.AnyWidget):
     def landscape(self) -> Landscape:
         """What is shown now: the landscape on the plane where the sliders stand."""
         return self._live_session.landscape
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has let go of its landscape."""
+        return self._session is None
 
     @property
     def panel(self) -> ipywidgets.Widget:
@@ -146,6 +192,49 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"There is no bookmark {name!r}. There are: {known}.")
         self._put(self.bookmarks[name])
 
+    def mark(
+        self, a: float | CriticalPoint, b: float | None = None, text: str = "", kind: str = "note"
+    ) -> None:
+        """Put a note at a point of the plane that is shown now, or a critical point where it falls on that plane.
+
+        kind: "note", "minimum", "maximum", "saddle", "degenerate" or "point"; a critical point brings its own, and a text
+        with its loss and its distance. It is seen on this plane alone: on another the same a, b are another point. Raises
+        TypeError or ValueError for what is no place, and ValueError when the map is closed.
+        """
+        landscape = self._live_session.landscape
+        if isinstance(a, CriticalPoint):
+            if b is not None or text or kind != "note":
+                raise TypeError("A critical point has its own place, text and kind. Pass it alone.")
+            mark = Mark.of(a, landscape.slice, landscape.scene.hash)
+        else:
+            if b is None and not landscape.on_line:
+                raise TypeError(
+                    "b is missing. Pass both coordinates, as in explorer.mark(0.5, −0.2, 'here')."
+                )
+            mark = Mark(a, 0.0 if b is None else b, text, kind, landscape.scene.hash)
+        self.marks = [*self.marks, mark.head()]
+
+    def to_png(self, path: Any, *, dpi: float = 300, **options: Any) -> None:
+        """Write what the map shows as a PNG: view, field, scale, colours, levels and theme, as they are now.
+
+        options: as of `landscape.plot`, in place of any of these. Raises as `landscape.to_png` does, and ValueError when the
+        map is closed.
+        """
+        pictures.to_png(self.landscape, path, dpi=dpi, **{**self._looks, **options})
+
+    def to_svg(self, path: Any, **options: Any) -> None:
+        """The same as an SVG, with isolines as lines and text as text."""
+        pictures.to_svg(self.landscape, path, **{**self._looks, **options})
+
+    def to_pdf(self, path: Any, **options: Any) -> None:
+        """The same as a PDF."""
+        pictures.to_pdf(self.landscape, path, **{**self._looks, **options})
+
+    @property
+    def _looks(self) -> dict[str, Any]:
+        """What the map looks like, as options of a plot. Relief is for screens: it is left out unless it is asked for."""
+        return looks_of(self, self._live_session)
+
     def refresh(self) -> None:
         """Map the model as it is now, on the same plane recipe. Raises ValueError when the map is closed."""
         self._live_session.refresh()
@@ -160,6 +249,8 @@ class Explorer(anywidget.AnyWidget):
             from lossatlas.widget.panel import close_panel
 
             close_panel(self._panel)
+        if self._surface is not None:
+            self._surface.close()
         layout = self.layout
         super().close()
         layout.close()  # a widget of its own, made with this one; nobody else would
@@ -217,7 +308,7 @@ class Explorer(anywidget.AnyWidget):
     def _on_turn(self, _change: Any) -> None:
         if self._session is not None:
             if self._session.landscape.on_line:
-                raise TypeError(_NO_TURNS)
+                raise TypeError(NO_TURNS)
             self._history.visit(self._position)
             self.around = self._history.around
             self._session.turn(Turn(**self._position))
@@ -226,6 +317,28 @@ class Explorer(anywidget.AnyWidget):
         # In the context of the page's last message, so that the kernel knows which shell it came by. In a copy: a
         # context can be entered only once, and the publisher may be in it when a cell closes the map.
         self._context.copy().run(self.send, head, buffers)
+
+    def _surface_looks(self) -> dict[str, Any]:
+        """What the surface has of the map: how exact it is, and its colours, locked ones or those of the home view."""
+        return {"tolerance": self.tolerance, "colormap": self.colormap, "domain": tuple(self.domain) or None}
+
+    def _show_surface(self, figure: Any, keep: bool) -> str:
+        """Put a figure into the widget beside the map, made when it is first asked for; its model id.
+
+        On the publisher's thread, and in the context of the page's last message like all that is sent: a widget opens a comm.
+        """
+        return self._context.copy().run(self._put_surface, figure, keep)
+
+    def _put_surface(self, figure: Any, keep: bool) -> str:
+        from lossatlas.widget.surface import surface_widget, update_widget
+
+        if self._surface is None:
+            self._surface = surface_widget(figure)
+        else:
+            update_widget(self._surface, figure, keep)
+        if self._session is None:  # closed meanwhile
+            self._surface.close()
+        return str(self._surface.model_id)
 
     @traitlets.validate("turn_u", "turn_v")
     def _whole_degrees(self, proposal: Any) -> int:
@@ -264,12 +377,36 @@ class Explorer(anywidget.AnyWidget):
                 ) from None
         return {name: dict(position) for name, position in proposal["value"].items()}
 
+    @property
+    def _shown(self) -> str:
+        """The hash of what is shown."""
+        session = self._session
+        return session.landscape.scene.hash if session is not None else str(self.scene.get("hash", ""))
+
     @traitlets.validate("tolerance")
     def _share_of_the_range(self, proposal: Any) -> float:
         try:
             return check_tolerance(proposal["value"])
         except ValueError as error:
             raise traitlets.TraitError(str(error)) from None
+
+    @traitlets.validate("levels")
+    def _sorted_levels(self, proposal: Any) -> list[float]:
+        values = sorted(set(proposal["value"]))
+        if len(values) > _MOST_LEVELS or not all(map(math.isfinite, values)):
+            raise traitlets.TraitError(
+                f"levels is {proposal['value']}. Pass at most {_MOST_LEVELS} finite values, or [] for round ones."
+            )
+        return values
+
+    @traitlets.validate("domain")
+    def _two_values(self, proposal: Any) -> list[float]:
+        values = proposal["value"]
+        if values and not (len(values) == 2 and all(map(math.isfinite, values)) and values[0] < values[1]):
+            raise traitlets.TraitError(
+                f"domain is {values}. Pass [lowest, highest] of the field, finite and ascending, or [] for those in sight."
+            )
+        return list(values)
 
     @traitlets.validate("offset")
     def _whole_steps(self, proposal: Any) -> float:
@@ -290,7 +427,22 @@ class Explorer(anywidget.AnyWidget):
             raise traitlets.TraitError(
                 f'view is {view}. Pass {{"center": [a, b], "span": width in a}}, finite, span > 0.'
             )
+        if "view" not in self._property_lock:  # which is held for what a page tells
+            self._view_by = self._mover
         return {"center": [a, b], "span": span}
+
+    def send_state(self, key: Any = None) -> None:
+        """A view goes with who made it, in one message: between two the page might tell a view of its own."""
+        super().send_state(("view", "_view_by") if key == "view" else key)
+
+    @contextlib.contextmanager
+    def moved_like(self, other: Explorer) -> Iterator[None]:
+        """Here it is moved by whoever moved another one: a page has moved both, and knows."""
+        self._mover = other._view_by
+        try:
+            yield
+        finally:
+            self._mover = ""
 
 
 # The explorers that are open, and the cell and execution that made each.
@@ -312,6 +464,11 @@ def _after_cell() -> None:
     for explorer in list(_opened):
         if explorer._session is not None:
             explorer._session.check_model()
+
+
+def _part(name: str) -> bytes:
+    """A part of the front end, one of protocol.PARTS."""
+    return (_STATIC / f"{name}.js").read_bytes()
 
 
 def _weakly(method: Callable[..., None]) -> Callable[..., None]:

@@ -81,11 +81,6 @@ def directed(request: Towards, name: str) -> Message:
     return head, []
 
 
-def part(client: str, req: int, text: bytes) -> Message:
-    """The front end's part for points: a module, as text."""
-    return {"v": VERSION, "k": "part", "client": client, "req": req}, [text]
-
-
 def thinned(density: Density) -> np.ndarray:
     """Grid, values, and both ends of the band, (4, at most 400): peaks and gaps stay where they are."""
     columns = np.stack([density.grid, density.values, *density.band])

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 
+from lossatlas.figures.colours import lookup_table
 from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.sampling import Pass
-from lossatlas.sampling.spline import interpolate, spline_matrix
+from lossatlas.sampling.spline import interpolate
+from lossatlas.scale import auto_scale, drawn
 from lossatlas.widget.curve import WIDTH, draw_curve
-
-_STATIC = Path(__file__).parent.parent / "static"
 
 # Points per tile side: two tiles make a picture of 257 pixels.
 _SIDE = 129
-
-#: From this ratio on a map is drawn in the logarithm, here as in the page.
-LOG_FROM = 20.0
 
 _NOT_FINITE = (128, 128, 128)
 
@@ -43,29 +37,35 @@ def home_png(landscape: Landscape) -> bytes | None:
         assert item is not None
         top, left = (_SIDE - 1) * (tile.y - rows[0]), (_SIDE - 1) * (tile.x - columns[0])
         picture[top : top + _SIDE, left : left + _SIDE] = interpolate(item.filled(), _SIDE)
-    return encode_png(colours(picture[::-1]))  # a picture's first row is its highest b
+    # A picture's first row is its highest b.
+    return encode_png(colours(picture[::-1], diverging=bool(landscape.objective.terms)))
 
 
-def colours(values: np.ndarray) -> np.ndarray:
-    """Values as (rows, columns, 3) bytes of the default colour map, in the logarithm where the range asks for it."""
-    values = _scaled(values)
+def colours(values: np.ndarray, *, diverging: bool = False) -> np.ndarray:
+    """Values as (rows, columns, 3) bytes of the default colour map, on the scale that the range asks for.
+
+    diverging: those of a difference, whose middle colour is for 0.
+    """
+    signed = diverging and auto_scale(values) == "log"  # of one sign, and yet 0 is what they are held against
+    values = drawn(values, "linear") if signed else _scaled(values)
     finite = values[np.isfinite(values)]
     result = np.empty((*values.shape, 3), dtype=np.uint8)
     result[:] = _NOT_FINITE
     if not len(finite):
         return result
     low, high = float(finite.min()), float(finite.max())
+    if diverging:
+        high = max(-low, high)
+        low = -high
     share = (values - low) / ((high - low) or 1.0)
-    drawn = np.isfinite(share)
-    result[drawn] = _viridis()[np.rint(share[drawn] * 255).astype(int)]
+    known = np.isfinite(share)
+    result[known] = lookup_table("vik" if diverging else "viridis")[np.rint(share[known] * 255).astype(int)]
     return result
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
-    """The values, or their logarithms where the range asks for it."""
-    finite = values[np.isfinite(values)]
-    log = len(finite) and finite.min() > 0 and finite.max() > LOG_FROM * finite.min()
-    return np.log(np.where(np.isfinite(values), values, np.nan)) if log else values
+    """What is drawn of the values, on the scale that their range asks for."""
+    return drawn(values, auto_scale(values))
 
 
 def _profile(home: Extent, tiles: list[TileAddress], known: list[Pass | None]) -> np.ndarray:
@@ -93,14 +93,6 @@ def encode_png(pixels: np.ndarray) -> bytes:
         + chunk(b"IDAT", zlib.compress(lines.tobytes(), 6))
         + chunk(b"IEND", b"")
     )
-
-
-@functools.cache
-def _viridis() -> np.ndarray:
-    """(256, 3) bytes: the table that the page draws with, a spline through every 17th entry."""
-    maps = json.loads((_STATIC / "colormaps.json").read_text(encoding="utf-8"))
-    kept = np.frombuffer(bytes.fromhex(maps["viridis"]), dtype=np.uint8).reshape(16, 3)
-    return np.rint(spline_matrix(16, 256) @ kept).astype(np.uint8)
 
 
 assert math.log2(_SIDE - 1).is_integer()  # so that every node falls on a pixel

@@ -13,11 +13,13 @@ from lossatlas import jobs
 from lossatlas.closeup import Closeup
 from lossatlas.curvature import Spectrum, Stability
 from lossatlas.curvature.dense import DENSE
-from lossatlas.geometry import Direction, Turn
+from lossatlas.geometry import Direction, Turn, theta_at
 from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.widget import findings
-from lossatlas.widget.protocol import BadRequest, Message, Point, Towards
+from lossatlas.widget.checked import BadRequest
+from lossatlas.widget.orders import Orders
+from lossatlas.widget.protocol import Message, Point, Towards
 
 #: At least so many seconds between two messages about a point, and as many times what making one takes.
 INTERVAL, _SHARE = 0.12, 4.0
@@ -65,7 +67,7 @@ class _Run:
 
 
 class Points:
-    """One run a page: a new request cancels the one before, whose findings stay.
+    """One run a page, whose findings stay when another takes its place.
 
     post(message) sends to the pages; fail(request, error) says what went wrong; stability() is where an optimizer's steps
     stop coming back, asked anew for each point.
@@ -79,7 +81,7 @@ class Points:
     ) -> None:
         self._post, self._fail, self._stability = post, fail, stability
         self._lock = threading.Lock()
-        self._running: dict[str, tuple[int, jobs.Job[None]]] = {}
+        self._orders = Orders()
         self._found: OrderedDict[_Key, _Found] = OrderedDict()
         self._heard: dict[str, float] = {}  # when, of the pages that have been heard of
 
@@ -87,27 +89,16 @@ class Points:
         """Measure a point, and stop what this page had measured so far; asked again, tell again what is known."""
         with self._lock:
             known = self._found.get((request.client, request.req))
-            running = self._running.get(request.client)
-        if running is not None and running[0] == request.req:
+        if self._orders.under_way.get(request.client) == request.req:
             return
         if known is not None and known.last is not None:
             self._post(known.last)
             return
-        self.cancel(request.client)
-        work = self._measure(request, landscape)
-        job = jobs.Job(work, jobs.POINT)
-        with self._lock:
-            self._running[request.client] = (request.req, job)
-        next(work, None)  # into its try: from here on it answers, also when it is cancelled before its turn
-        jobs.worker.add(job)
+        self._orders.begin(request.client, request.req, self._measure(request, landscape), jobs.POINT)
 
     def cancel(self, client: str, req: int | None = None) -> None:
         """Stop a page's run, or only if it is that of request `req`; it ends by saying what it has."""
-        with self._lock:
-            running = self._running.get(client)
-            if running is not None and req in (None, running[0]):
-                del self._running[client]
-                running[1].cancel()
+        self._orders.cancel(client, req)
 
     def leave(self, client: str) -> None:
         """A page has gone: nobody asks for what it found."""
@@ -121,16 +112,15 @@ class Points:
         """Note that these pages are there, and let go of what was found for those that have long been silent."""
         now = time.monotonic()
         self._heard.update(dict.fromkeys(clients, now))
-        with self._lock:
-            silent = [client for client, when in self._heard.items() if now - when > SILENCE]
-            gone = [client for client in silent if client not in self._running]
-        for client in gone:
+        under_way = self._orders.under_way
+        silent = [client for client, when in self._heard.items() if now - when > SILENCE]
+        for client in [client for client in silent if client not in under_way]:
             self.leave(client)
 
     def close(self) -> None:
         """Stop everything and forget it."""
         with self._lock:
-            clients = {*self._running, *(client for client, _ in self._found)}
+            clients = {*self._orders.under_way, *(client for client, _ in self._found)}
         for client in clients:
             self.leave(client)
 
@@ -214,7 +204,7 @@ class Points:
 
     def _nearby(self, request: Point, landscape: Landscape) -> Spectrum | None:
         """What this page knows of the nearest point of the same objective, if that is so near that it helps."""
-        theta = landscape.slice.at(*request.at[: len(landscape.slice.directions)])
+        theta = theta_at(landscape.slice, request.at)
         with self._lock:
             found = [one for (client, _), one in self._found.items() if client == request.client]
         known = [
@@ -244,11 +234,9 @@ class Points:
 
     def _ended(self, request: Point) -> None:
         """Let go of a run, and of what the oldest points have brought when that is too much; of a run under way nothing."""
+        self._orders.ended(request.client, request.req)
         with self._lock:
-            running = self._running.get(request.client)
-            if running is not None and running[0] == request.req:
-                del self._running[request.client]
-            under_way = {(client, req) for client, (req, _) in self._running.items()}
+            under_way = set(self._orders.under_way.items())
             taken = sum(found.bytes for found in self._found.values())
             for key in list(self._found)[:-1]:
                 if taken > _KEPT_BYTES and key not in under_way:

@@ -16,9 +16,16 @@ import numpy as np
 from lossatlas.features import CURVATURE_LABELS
 from lossatlas.geometry import CELLS, TileAddress
 from lossatlas.sampling import Pass
+from lossatlas.scale import Scale, is_scale
 from lossatlas.scene import Scene
+from lossatlas.widget.ball_request import Ball, parse_ball
+from lossatlas.widget.checked import BadRequest, integer, is_finite, is_integer, pair, show
+from lossatlas.widget.surface_request import Surface, parse_surface
 
 VERSION = 1
+
+#: Modules of the front end that are sent when they are needed: static/<name>.js.
+PARTS = ("ball", "instrument", "layers", "point", "runs", "webgl")
 
 #: More tiles than a screen can hold; a longer list is a mistake.
 MOST_TILES = 256
@@ -28,16 +35,6 @@ _BLOCK = 6  # a base is shared by blocks of 2⁶ × 2⁶ tiles
 
 Head = dict[str, Any]
 Message = tuple[Head, list[bytes]]
-
-
-class BadRequest(ValueError):
-    """A message that cannot be acted on; `code` and the text go back to whoever sent it."""
-
-    def __init__(
-        self, text: str, code: str = "bad_request", client: str | None = None, req: int | None = None
-    ) -> None:
-        super().__init__(text)
-        self.code, self.client, self.req = code, client, req
 
 
 @dataclass(frozen=True)
@@ -70,13 +67,12 @@ class Tolerance:
     """How far off a tile may be on the scale that is drawn: `error` at most, or `share` of the range while that is unknown."""
 
     share: float
-    scale: str  # "linear" or "log"
+    scale: Scale
     error: float | None = None
 
     def met(self, item: Pass, error: float) -> bool:
         """Whether a tile's stated error is at most `error` on this scale, or rounding alone is left to refine."""
-        stated = item.error_of_log if self.scale == "log" else item.error
-        return item.error.noise or stated.within(error)
+        return item.error.noise or item.error_on(self.scale).within(error)
 
 
 @dataclass(frozen=True)
@@ -140,11 +136,19 @@ class Towards:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """part: the front end's part for points, please. cancel: stop what request `req` began; what it has stays."""
+class Part:
+    """A part of the front end, by name, please: a page asks when it is needed first."""
 
     client: str
-    kind: str
+    req: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop what request `req` began; what it has stays."""
+
+    client: str
     req: int
 
 
@@ -157,7 +161,7 @@ class Command:
     removed: bool = False
 
 
-Request = Hello | Want | Probe | Caption | Point | Towards | Ask | Command
+Request = Hello | Want | Probe | Caption | Point | Towards | Surface | Ball | Part | Cancel | Command
 
 
 def parse(message: Any, scene: Scene) -> Request:
@@ -167,7 +171,7 @@ def parse(message: Any, scene: Scene) -> Request:
     client = message.get("client")
     client = client if isinstance(client, str) and 0 < len(client) <= 64 else None
     req = message.get("req")
-    req = req if _is_integer(req) else None
+    req = req if is_integer(req) else None
     try:
         return _parse(message, client, scene)
     except BadRequest as error:
@@ -177,11 +181,11 @@ def parse(message: Any, scene: Scene) -> Request:
 def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Request:
     if message.get("v") != VERSION:
         raise BadRequest(
-            f"v is {_show(message.get('v'))}. This kernel speaks version {VERSION}: reload the page."
+            f"v is {show(message.get('v'))}. This kernel speaks version {VERSION}: reload the page."
         )
     kind = message.get("k")
     if client is None:
-        raise BadRequest(f"client is {_show(message.get('client'))}. Send a name of at most 64 characters.")
+        raise BadRequest(f"client is {show(message.get('client'))}. Send a name of at most 64 characters.")
     match kind:
         case "hello":
             have = message.get("have")
@@ -189,49 +193,58 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "want":
             return _want(message, client, scene)
         case "probe":
-            req = _integer(message, "req")
-            return Probe(client, req, _integer(message, "epoch"), _pair(message.get("at"), "probe.at"))
+            req = integer(message, "req")
+            return Probe(client, req, integer(message, "epoch"), pair(message.get("at"), "probe.at"))
         case "caption":
-            return Caption(client, _integer(message, "req"), _integer(message, "epoch"))
+            return Caption(client, integer(message, "req"), integer(message, "epoch"))
         case "spectrum":
             span: Any = message.get("span")
-            if not (_is_finite(span) and span > 0):
-                raise BadRequest(f"spectrum.span is {_show(span)}. Send the width in a of what is in sight.")
-            at = _pair(message.get("at"), "spectrum.at")
-            return Point(client, _integer(message, "req"), _integer(message, "epoch"), at, float(span))
+            if not (is_finite(span) and span > 0):
+                raise BadRequest(f"spectrum.span is {show(span)}. Send the width in a of what is in sight.")
+            at = pair(message.get("at"), "spectrum.at")
+            return Point(client, integer(message, "req"), integer(message, "epoch"), at, float(span))
         case "towards":
-            return Towards(client, *(_integer(message, name) for name in ("req", "of", "index")))
-        case "part" | "cancel":
-            return Ask(client, kind, _integer(message, "req"))
+            return Towards(client, *(integer(message, name) for name in ("req", "of", "index")))
+        case "surface":
+            return parse_surface(message, client, scene)
+        case "ball":
+            return parse_ball(message, client)
+        case "part":
+            name: Any = message.get("name")
+            if name not in PARTS:
+                raise BadRequest(f"part.name is {show(name)}. Send one of {', '.join(PARTS)}.")
+            return Part(client, integer(message, "req"), name)
+        case "cancel":
+            return Cancel(client, integer(message, "req"))
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {_show(kind)}. Send hello, want, probe, caption, spectrum, towards, part, cancel, pause, resume, refresh, "
-        "back, forward or bye."
+        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, part, cancel, pause, "
+        "resume, refresh, back, forward or bye."
     )
 
 
 def _want(message: Mapping[str, Any], client: str, scene: Scene) -> Want:
     raw = message.get("view")
     if not isinstance(raw, Mapping):
-        raise BadRequest(f"want.view is {_show(raw)}. Send center, span, width and height.")
+        raise BadRequest(f"want.view is {show(raw)}. Send center, span, width and height.")
     sizes: list[Any] = [raw.get(name) for name in ("span", "width", "height")]
-    if not all(_is_finite(size) and size > 0 for size in sizes):
-        raise BadRequest(f"want.view has span, width, height {_show(sizes)}. Send finite positive numbers.")
-    view = View(_pair(raw.get("center"), "want.view.center"), *(float(size) for size in sizes))
+    if not all(is_finite(size) and size > 0 for size in sizes):
+        raise BadRequest(f"want.view has span, width, height {show(sizes)}. Send finite positive numbers.")
+    view = View(pair(raw.get("center"), "want.view.center"), *(float(size) for size in sizes))
     fields = message.get("fields")
     if (
         not isinstance(fields, Sequence)
         or isinstance(fields, str)
         or not set(map(str, fields)) <= set(scene.fields)
     ):
-        raise BadRequest(f"want.fields is {_show(fields)}. Send a list of {', '.join(scene.fields)}.")
-    credit = _integer(message, "credit")
+        raise BadRequest(f"want.fields is {show(fields)}. Send a list of {', '.join(scene.fields)}.")
+    credit = integer(message, "credit")
     if credit < 0:
         raise BadRequest(f"want.credit is {credit}. Send how many more tiles you accept, 0 or more.")
     return Want(
-        client, _integer(message, "epoch"), _integer(message, "rev"), view, tuple(map(str, fields)),
-        _tiles(message, "tiles", scene), credit, _integer(message, "seen"), _tiles(message, "shown", scene),
+        client, integer(message, "epoch"), integer(message, "rev"), view, tuple(map(str, fields)),
+        _tiles(message, "tiles", scene), credit, integer(message, "seen"), _tiles(message, "shown", scene),
         _tolerance(message.get("tolerance")),
     )  # fmt: skip
 
@@ -241,11 +254,11 @@ def _tolerance(raw: Any) -> Tolerance | None:
         return None
     fields: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
     share, scale, error = fields.get("share", 0), fields.get("scale"), fields.get("error")
-    sound = _is_finite(share) and 0 < share <= 1 and scale in ("linear", "log")
-    if not sound or not (error is None or (_is_finite(error) and error >= 0)):
+    sound = is_finite(share) and 0 < share <= 1 and is_scale(scale)
+    if not sound or not (error is None or (is_finite(error) and error >= 0)):
         raise BadRequest(
-            f"want.tolerance is {_show(raw)}. Send null, or share in (0, 1], scale linear or log, and error: at least 0, or "
-            "null."
+            f"want.tolerance is {show(raw)}. Send null, or share in (0, 1], scale linear, log or symlog:c, and error: at "
+            "least 0, or null."
         )
     return Tolerance(float(share), str(scale), None if error is None else float(error))
 
@@ -253,7 +266,7 @@ def _tolerance(raw: Any) -> Tolerance | None:
 def _tiles(message: Mapping[str, Any], name: str, scene: Scene) -> tuple[TileAddress, ...]:
     tiles = message.get(name) if name in message or name == "tiles" else ()
     if not isinstance(tiles, Sequence) or isinstance(tiles, str):
-        raise BadRequest(f"want.{name} is {_show(tiles)}. Send a list of [z, x, y, q].")
+        raise BadRequest(f"want.{name} is {show(tiles)}. Send a list of [z, x, y, q].")
     if len(tiles) > MOST_TILES:
         raise BadRequest(f"want.{name} holds {len(tiles)} tiles. Send at most {MOST_TILES}, best first.")
     return tuple(_address(tile, scene) for tile in tiles)
@@ -264,19 +277,19 @@ def _address(tile: Any, scene: Scene) -> TileAddress:
         not isinstance(tile, Sequence)
         or isinstance(tile, str)
         or len(tile) != 4
-        or not all(map(_is_integer, tile))
+        or not all(map(is_integer, tile))
     ):
-        raise BadRequest(f"A tile is {_show(tile)}. Send four integers [z, x, y, q].")
+        raise BadRequest(f"A tile is {show(tile)}. Send four integers [z, x, y, q].")
     z, x, y, _ = tile
     coarsest, finest = scene.levels
     if not coarsest <= z <= finest:
         raise BadRequest(
-            f"Tile z={_show(z)} is outside the levels {coarsest} to {finest} that {scene.dtype} resolves."
+            f"Tile z={show(z)} is outside the levels {coarsest} to {finest} that {scene.dtype} resolves."
         )
     if len(scene.axes) == 1 and y != 0:
-        raise BadRequest(f"Tile y={_show(y)} is not on the line. Send y = 0.")
+        raise BadRequest(f"Tile y={show(y)} is not on the line. Send y = 0.")
     if max(abs(x), abs(y)) >= _LARGEST:
-        raise BadRequest(f"Tile x={_show(x)}, y={_show(y)} is too far out. Stay below 2⁴⁷.")
+        raise BadRequest(f"Tile x={show(x)}, y={show(y)} is too far out. Stay below 2⁴⁷.")
     return TileAddress(z, x, y)
 
 
@@ -421,6 +434,12 @@ def status(
     }, []  # fmt: skip
 
 
+def part(request: Part, text: bytes) -> Message:
+    """A part of the front end: a module, as text."""
+    head = {"v": VERSION, "k": "part", "client": request.client, "req": request.req, "name": request.name}
+    return head, [text]
+
+
 def error(
     code: str, text: str, *, client: str | None = None, req: int | None = None, tile: TileAddress | None = None,
     retry: bool = False,
@@ -437,42 +456,3 @@ def error(
 def finite_or_none(value: float | None) -> float | None:
     """JSON knows no NaN and no infinity."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond every float
-        return False
-
-
-def _integer(message: Mapping[str, Any], name: str) -> int:
-    value: Any = message.get(name)
-    if not _is_integer(value):
-        raise BadRequest(f"{name} is {_show(value)}. Send an integer.")
-    return int(value)
-
-
-def _pair(value: Any, name: str) -> tuple[float, float]:
-    if (
-        not isinstance(value, Sequence)
-        or isinstance(value, str)
-        or len(value) != 2
-        or not all(map(_is_finite, value))
-    ):
-        raise BadRequest(f"{name} must be two finite numbers, got {_show(value)}. Send the point as [a, b].")
-    return float(value[0]), float(value[1])
-
-
-def _show(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of more digits than Python prints
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -6,25 +6,30 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 from lossatlas import jobs
 from lossatlas.curvature import Stability, prepare
 from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
 from lossatlas.landscape import Landscape
-from lossatlas.objective import EvaluationError
 from lossatlas.widget import findings, protocol
-from lossatlas.widget.agenda import Agenda
+from lossatlas.widget.agenda import NOBODY, Agenda, home_want
+from lossatlas.widget.ball_request import Ball
+from lossatlas.widget.balls import Balls
+from lossatlas.widget.checked import BadRequest
+from lossatlas.widget.failures import code_of
+from lossatlas.widget.live import Live
+from lossatlas.widget.meter import Meter
 from lossatlas.widget.outbox import Outbox
 from lossatlas.widget.points import Points
 from lossatlas.widget.protocol import (
-    Ask,
-    BadRequest,
+    Cancel,
     Caption,
     Command,
     Hello,
     Message,
+    Part,
     Point,
     Probe,
     Towards,
@@ -32,6 +37,8 @@ from lossatlas.widget.protocol import (
     Want,
 )
 from lossatlas.widget.publisher import publisher
+from lossatlas.widget.surface import Later, Surfaces
+from lossatlas.widget.surface_request import Surface
 
 #: A new value means that the kernel has been started anew.
 BOOT = uuid.uuid4().hex[:8]
@@ -40,9 +47,6 @@ _STATUS_EVERY = 0.25
 
 # Under which name an objective keeps the job that prepares it for clicks.
 _PREPARED = "prepared for clicks"
-
-# The name under which the home view is wanted until the first page says what it wants.
-_NOBODY = ""
 
 _log = logging.getLogger("lossatlas")
 
@@ -65,8 +69,12 @@ class Session:
         on_names: Callable[[], None] = lambda: None,
         on_position: Callable[[dict[str, Any]], object] = lambda position: None,
         stability: Callable[[], Stability | None] = lambda: None,
-        part: Callable[[], bytes] = lambda: b"",
+        part: Callable[[str], bytes] = lambda name: b"",
+        surface: Callable[[Any, bool], str] = lambda figure, keep: "",
         tolerance: float = 0.0,
+        looks: Callable[[], dict[str, Any]] = dict,
+        keep_run: Callable[[dict[str, Any], dict[str, Any]], None] = lambda path, curves: None,
+        run_names: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
         self._on_names, self._on_position, self._part = on_names, on_position, part
@@ -74,16 +82,26 @@ class Session:
         self._agenda = Agenda(landscape)
         self._outbox = Outbox(slowed)
         self._points = Points(self._post, self._failed, stability)
-        self._messages: list[Message] = []
+        self._surfaces = Surfaces(self._post, self._failed, surface, looks)
+        self.live = Live(
+            self._post,
+            lambda: self.landscape,
+            lambda text: self._post(protocol.error("eval_failed", text)),
+            keep_run,
+        )
+        self._balls = Balls(self._post, self._failed, keep_run, lambda: {*self.live.runs, *run_names()})
+        self._messages: list[
+            Message | Later
+        ] = []  # some are made when they are sent, for making them opens a comm
         self._turning: Callable[[], Landscape] | None = None
         self._jobs: dict[int, jobs.Job[None]] = {}
-        self._meter = _Meter()
+        self._meter = Meter()
         self._last_status: tuple[float, Message | None] = (0.0, None)
         self._told: set[str] = set()
         self.epoch = 1
         self.paused = False
         self.closed = False
-        self._agenda.want(_home_want(landscape, tolerance))
+        self._agenda.want(home_want(landscape, tolerance))
         self._watch(landscape)
         self._work(jobs.TILES, self._tiles)
 
@@ -91,6 +109,11 @@ class Session:
     def landscape(self) -> Landscape:
         """What is shown now."""
         return self._agenda.landscape
+
+    @property
+    def view(self) -> View | None:
+        """What the page shows that was heard of last."""
+        return self._agenda.view
 
     def handle(self, message: Any) -> None:
         """Act on a message of a page; a bad one is answered with an error and changes nothing."""
@@ -147,6 +170,9 @@ class Session:
                 job.cancel()
             self._jobs.clear()
             self._points.close()
+            self._surfaces.close()
+            self._balls.close()
+            self.live.close()
             self._agenda.wants.clear()
             self._messages.append(
                 protocol.error("closed", "This map was closed. Run its cell again for a new one.")
@@ -161,7 +187,7 @@ class Session:
                 message = self._next_message()
                 if message is None:
                     return None if self.closed else self._again_in()
-            self._send(*message)
+            self._send(*(message() if callable(message) else message))
 
     def _act(self, request: protocol.Request) -> None:
         match request:
@@ -172,8 +198,10 @@ class Session:
                     for tile in home_tiles(self.landscape.home, level_of(self.landscape.home)):
                         self._announce(tile)
                 self._last_status = (0.0, None)
+                self.live.again()
+                self._balls.again()
             case Want():
-                self._agenda.drop(_NOBODY)
+                self._agenda.drop(NOBODY)
                 self._outbox.heard(request)
                 if request.epoch != self.epoch:
                     # Of another scene: kept for what it says about the view, not evaluated.
@@ -193,16 +221,28 @@ class Session:
                 self._check_epoch(request, "point")
                 self._check_reach(request)
                 self._points.begin(request, self.landscape)
-            case Ask(kind="part"):
-                self._post(findings.part(request.client, request.req, self._part()))
-            case Ask():
+            case Surface():
+                if request.epoch is not None:
+                    self._check_epoch(request, "surface")
+                self._surfaces.begin(request, self.landscape)
+            case Ball():
+                self._check_epoch(request, "ball")
+                self._check_reach(request)
+                self._balls.begin(request, self.landscape)
+            case Part():
+                self._post(protocol.part(request, self._part(request.name)))
+            case Cancel():
                 self._points.cancel(request.client, request.req)
+                self._surfaces.cancel(request.client, request.req)
+                self._balls.cancel(request.client, request.req)
             case Towards():
                 name, position = self._points.towards(request, self.landscape)
                 self._post(findings.directed(request, name))
                 self._on_position(position)
             case Command(kind="bye"):
                 self._points.leave(request.client)
+                self._surfaces.cancel(request.client)
+                self._balls.cancel(request.client)
                 self._agenda.drop(request.client)
                 self._outbox.leave(request.client)
                 if request.removed and not self._agenda.wants:
@@ -238,7 +278,7 @@ class Session:
         # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
         jobs.worker.submit(self._answer(request, work()), jobs.TURN)
 
-    def _check_reach(self, request: Probe | Point) -> None:
+    def _check_reach(self, request: Probe | Point | Ball) -> None:
         landscape = self.landscape
         if max(map(abs, request.at)) > landscape.slice.reach:
             raise BadRequest(
@@ -246,7 +286,7 @@ class Session:
                 client=request.client, req=request.req,
             )  # fmt: skip
 
-    def _check_epoch(self, request: Probe | Caption | Point, what: str) -> None:
+    def _check_epoch(self, request: Probe | Caption | Point | Surface | Ball, what: str) -> None:
         if request.epoch != self.epoch:
             raise BadRequest(
                 f"The {what} is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
@@ -261,8 +301,8 @@ class Session:
         except Exception as error:  # every request gets an answer
             self._failed(request, error)
 
-    def _failed(self, request: Probe | Caption | Point, error: Exception) -> None:
-        self._post(protocol.error(_code(error), str(error), client=request.client, req=request.req))
+    def _failed(self, request: Probe | Caption | Point | Surface | Ball, error: Exception) -> None:
+        self._post(protocol.error(code_of(error), str(error), client=request.client, req=request.req))
 
     def _watch(self, landscape: Landscape) -> None:
         """Be told of directions that are made or added; a line has none to choose from."""
@@ -305,7 +345,7 @@ class Session:
                             yield from landscape.work(landscape.missing(address)[0][1])
                     view = self._in_view(landscape)
             except Exception as error:  # the sliders must go on moving the plane
-                self._post(protocol.error(_code(error), str(error)))
+                self._post(protocol.error(code_of(error), str(error)))
                 continue
             with self._lock:
                 self.epoch += 1
@@ -315,6 +355,7 @@ class Session:
                 self._messages.append(protocol.scene_changed(self.epoch, landscape.scene))
                 for address in view:
                     self._announce(address)
+            self.live.hear()  # the runs fall elsewhere on this plane
             self._wake()
             yield
 
@@ -352,7 +393,7 @@ class Session:
             except Exception as error:  # the other tiles are wanted all the same
                 with self._lock:
                     self._agenda.fail((address, layer))
-                    self._tell(protocol.error(_code(error), str(error), tile=address))
+                    self._tell(protocol.error(code_of(error), str(error), tile=address))
             finally:
                 work.close()
             with self._lock:
@@ -397,7 +438,7 @@ class Session:
             self._told.add(text)
             self._messages.append(message)
 
-    def _post(self, message: Message) -> None:
+    def _post(self, message: Message | Later) -> None:
         with self._lock:
             self._messages.append(message)
         self._wake()
@@ -406,7 +447,7 @@ class Session:
         if not self.closed:
             publisher.wake(self)
 
-    def _next_message(self) -> Message | None:
+    def _next_message(self) -> Message | Later | None:
         if self._messages:
             return self._messages.pop(0)
         if self.closed:
@@ -444,39 +485,6 @@ class Session:
             self.epoch, state, queue=queue, done=evaluated,
             rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
             making="" if self.landscape.on_line else self.landscape.directions.making,
-            model_changed=self.landscape.objective.model_changed, heard=self._agenda.heard,
+            # Where a run is drawn while it is recorded, that is what one looks at.
+            model_changed=self.landscape.objective.model_changed and not self.live.recording, heard=self._agenda.heard,
         )  # fmt: skip
-
-
-class _Meter:
-    """Nodes per second over about the last second."""
-
-    def __init__(self) -> None:
-        self._since, self._at, self._rate = time.monotonic(), 0, 0.0
-
-    def rate(self, evaluated: int) -> float | None:
-        """The rate, given how many nodes have been evaluated by now; None when there is nothing to go by."""
-        now = time.monotonic()
-        elapsed, count = now - self._since, evaluated - self._at
-        if count < 0 or elapsed > 3.0:  # another plane, or long at rest
-            self._since, self._at, self._rate = now, evaluated, 0.0
-        elif elapsed > 1.0:
-            self._since, self._at, self._rate = now, evaluated, count / elapsed
-        elif not self._rate and elapsed > 0.2:
-            return count / elapsed
-        return self._rate or None
-
-
-def _home_want(landscape: Landscape, share: float) -> Want:
-    home = landscape.home
-    view = View(((home[0] + home[1]) / 2, (home[2] + home[3]) / 2), home[1] - home[0], 1.0, 1.0)
-    tiles = tuple(home_tiles(home, level_of(home)))
-    tolerance = protocol.Tolerance(share, "linear") if share else None
-    return Want(_NOBODY, 1, 0, view, landscape.scene.fields[:1], tiles, 0, 0, tolerance=tolerance)
-
-
-def _code(error: Exception) -> str:
-    if not isinstance(error, EvaluationError | ValueError | ArithmeticError | MemoryError):
-        _log.error("An evaluation failed in an unforeseen way.", exc_info=error)
-    out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-    return "out_of_memory" if out_of_memory else "eval_failed"

@@ -1,0 +1,244 @@
+"""Live: runs as they reach the page, row by row while they are recorded, and anew for every plane that is shown.
+
+The thread that trains only says that there is something new. What it is comes from a job of the worker, and is sent by the
+publisher: a training cell waits for neither.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lossatlas import jobs
+from lossatlas.following import Followed
+from lossatlas.landscape import Landscape
+from lossatlas.widget.protocol import Message
+from lossatlas.widget.publisher import publisher
+from lossatlas.widget.run_messages import curves_message, path_message
+
+#: Seconds from one look at the runs to the next.
+INTERVAL = 0.1
+
+# Rows that are laid on the plane at a time, between two looks at what else is to be done.
+_ROWS = 64
+
+# Curves beyond so many steps are told at every second step, every fourth, and so on.
+_MOST_STEPS = 4000
+
+
+@dataclass(eq=False)
+class _Feed:
+    """A run, and what was told of it: rows of the path in a scene, to a step; and its curves."""
+
+    name: str
+    run: Followed
+    color: str | None
+    scene: str = ""
+    rows: int = 0
+    step: int = -1
+    told: dict[str, np.ndarray] = field(default_factory=dict)
+    path: list[Any] = field(default_factory=list)  # shadows of the scene, to be kept when the run has ended
+    job: jobs.Job[None] | None = None
+    kept: tuple[str, int] = ("", -1)  # scene and step of what is kept
+    stale: bool = False  # a page has come that knows nothing of it
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.rows, self.step, self.path = 0, -1, []
+
+    def tell_all(self) -> None:
+        """A page has come that knows nothing."""
+        self.forget()
+        self.told, self.stale = {}, False
+
+
+class Live:
+    """The runs of one explorer. post(message) sends; keep(path, curves) holds what ended for pages without a kernel."""
+
+    def __init__(
+        self,
+        post: Callable[[Message], None],
+        landscape: Callable[[], Landscape],
+        fail: Callable[[str], None],
+        keep: Callable[[dict[str, Any], dict[str, Any]], None],
+    ) -> None:
+        self._post, self._landscape, self._fail, self._keep = post, landscape, fail, keep
+        self._lock = threading.Lock()
+        self._feeds: dict[str, _Feed] = {}
+        self._due, self._news, self._closed = 0.0, False, False
+
+    @property
+    def runs(self) -> dict[str, Followed]:
+        """What is followed, by name."""
+        with self._lock:
+            return {name: feed.run for name, feed in self._feeds.items()}
+
+    @property
+    def recording(self) -> bool:
+        """Whether any of them goes on."""
+        return any(not run.ended for run in self.runs.values())
+
+    def add(self, name: str, run: Followed, color: str | None) -> None:
+        """Follow a run, in place of one of the same name."""
+        self.remove(name)
+        with self._lock:
+            self._feeds[name] = _Feed(name, run, color)
+        if run.recorder is not None:
+            run.recorder.listen(self.hear)
+        self.hear()
+
+    def remove(self, name: str) -> None:
+        """Follow it no more; what was told of it stays."""
+        with self._lock:
+            feed = self._feeds.pop(name, None)
+        if feed is not None:
+            if feed.run.recorder is not None:
+                feed.run.recorder.unlisten(self.hear)
+            if feed.job is not None:
+                feed.job.cancel()
+
+    def hear(self) -> None:
+        """There is something new. Called by whoever trains: it is to take no time."""
+        if not self._news and not self._closed:
+            self._news = True
+            publisher.wake(self)
+
+    def again(self) -> None:
+        """A page that knows nothing: tell it all."""
+        with self._lock:
+            for feed in self._feeds.values():
+                feed.stale = True  # whoever is telling of it just now ends first
+        self.hear()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._closed = True
+        for name in list(self._feeds):
+            self.remove(name)
+        publisher.forget(self)
+
+    def pump(self) -> float | None:
+        """The publisher's side: look at every run that is not looked at just now."""
+        now = time.monotonic()
+        if self._closed:
+            return None
+        if now < self._due:
+            return self._due - now
+        self._due, self._news = now + INTERVAL, False
+        with self._lock:
+            feeds = [feed for feed in self._feeds.values() if feed.job is None or feed.job.done]
+            busy = len(feeds) < len(self._feeds)
+        for feed in feeds:
+            if feed.stale:
+                feed.tell_all()
+            self._keep_ended(feed)
+            if self._has_news(feed):
+                feed.job = jobs.worker.submit(self._tell(feed), jobs.TURN)
+                busy = True
+        return INTERVAL if busy or self._news else None
+
+    def _has_news(self, feed: _Feed) -> bool:
+        curves = feed.run.curves
+        known = feed.told.get("step")
+        fresh = known is None or not len(known) or (len(curves) and known[-1] != curves.steps[-1])
+        # What was told of the steps is told before their points: the last point is at the last step or before it.
+        return bool(fresh or feed.scene != self._landscape().scene.hash or self._changed(feed) is not None)
+
+    def _changed(self, feed: _Feed) -> int | None:
+        """The first row of the curves that differs from what was told; None where all is known."""
+        columns = _columns(feed.run)
+        if set(columns) != set(feed.told):
+            return 0
+        firsts = []
+        for name, values in columns.items():
+            told = feed.told[name]
+            common = min(len(told), len(values))
+            differ = np.flatnonzero(
+                ~((told[:common] == values[:common]) | (np.isnan(told[:common]) & np.isnan(values[:common])))
+            )
+            if len(differ):
+                firsts.append(int(differ[0]))
+            elif len(values) != len(told):
+                firsts.append(common)
+        return min(firsts, default=None)
+
+    def _tell(self, feed: _Feed) -> Generator[None, None, None]:
+        try:
+            yield
+            landscape = self._landscape()
+            scene = landscape.scene.hash
+            if scene != feed.scene:
+                feed.forget()
+                feed.scene = scene
+            columns, start = _columns(feed.run), self._changed(feed)
+            if start is not None:
+                feed.told = columns
+                steps, series = (
+                    columns["step"],
+                    {name: values for name, values in columns.items() if name != "step"},
+                )
+                self._post(
+                    curves_message(
+                        feed.name, steps[start:], {name: values[start:] for name, values in series.items()},
+                        start=start, color=feed.color,
+                    )
+                )  # fmt: skip
+            while True:
+                found = feed.run.since(feed.step, landscape, _ROWS)
+                if not len(found) or feed.stale:
+                    return
+                self._post(
+                    path_message(
+                        feed.name, scene, found.points, start=feed.rows, steps=found.steps, distance=found.distance,
+                        loss=found.loss, color=feed.color,
+                    )
+                )  # fmt: skip
+                feed.rows, feed.step = feed.rows + len(found), int(found.steps[-1])
+                feed.path.append(found)
+                yield
+        except Exception as error:  # said on the map; the others go on
+            self.remove(feed.name)
+            self._fail(f"The run {feed.name!r} cannot be drawn: {error}")
+
+    def _keep_ended(self, feed: _Feed) -> None:
+        """Hold what has ended in the explorer's traits, which a saved page has: on the publisher's thread."""
+        if (
+            not feed.run.ended
+            or not feed.path
+            or feed.kept == (feed.scene, feed.step)
+            or self._has_news(feed)
+        ):
+            return
+        feed.kept = (feed.scene, feed.step)
+        points, distance, steps, loss = (
+            np.concatenate([getattr(part, name) for part in feed.path])
+            for name in ("points", "distance", "steps", "loss")
+        )
+        series = {name: values for name, values in feed.told.items() if name != "step"}
+        self._keep(
+            {
+                "name": feed.name, "points": points, "steps": steps, "distance": distance, "loss": loss,
+                "color": feed.color, "scene": feed.scene,
+            },
+            {"name": feed.name, "steps": feed.told["step"], "series": series, "color": feed.color},
+        )  # fmt: skip
+
+
+def _columns(run: Followed) -> dict[str, np.ndarray]:
+    """What is told of a run's steps: those series in which anything is known."""
+    curves = run.curves
+    every = 1
+    while len(curves) > every * _MOST_STEPS:
+        every *= 2
+    known = {"loss": curves.loss, "lr": curves.lr, **curves.metrics}
+    columns = {
+        name: values[::every]
+        for name, values in known.items()
+        if np.isfinite(values).any() and name != "step"
+    }
+    return {"step": curves.steps[::every].astype(np.float64), **columns}

@@ -1,0 +1,87 @@
+"""Runs: what an explorer does with training runs: draw them, follow them, keep them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lossatlas.geometry import Turn
+from lossatlas.widget.overlays import Overlays
+
+if TYPE_CHECKING:
+    from lossatlas.landscape import Landscape
+    from lossatlas.widget.session import Session
+
+NO_TURNS = "A line is not turned or moved. Make a landscape of a plane, as in Plane.along(objective, u, v)."
+
+
+class Runs(Overlays):
+    """The runs of an explorer, which has a session, a landscape and controls that turn its plane."""
+
+    @property
+    def landscape(self) -> Landscape:
+        """What is shown now."""
+        raise NotImplementedError
+
+    @property
+    def _live_session(self) -> Session:
+        raise NotImplementedError
+
+    @property
+    def _position(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _turn_to(self, position: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def add_run(self, run: Any, name: str | None = None, color: str | None = None) -> None:
+        """Draw a run on the map, and its curves beside it: a Trajectory, or a Recorder, whose path then grows while it records.
+
+        name: in the legend, "run 1" and so on by default; a run of the same name is replaced. color: of CSS. The path falls anew
+        onto every plane that is shown; what has ended is in the traits `paths` and `runs`, which a saved page has. Raises
+        TypeError for what is no run, ValueError when the map is closed.
+        """
+        from lossatlas.following import Followed
+
+        live = self._live_session.live
+        if name is None:
+            name = next(free for k in itertools.count(1) if (free := f"run {k}") not in live.runs)
+        live.add(name, Followed(run), color)
+
+    def follow(self, name: str | None = None) -> None:
+        """Turn the plane to the principal components of a run so far, and look where its path is.
+
+        name: of the run, by default the one that was added last. Raises ValueError where there is none, on a line, and for a run
+        that spans no plane yet.
+        """
+        runs, landscape = self._live_session.live.runs, self.landscape
+        if not runs or (name is not None and name not in runs):
+            known = ", ".join(map(repr, runs)) or "none yet"
+            raise ValueError(
+                f"There is no run {name or ''!r} to follow: {known}. Add one with explorer.add_run(recorder)."
+            )
+        if landscape.on_line:
+            raise ValueError(NO_TURNS)
+        followed = runs[name or list(runs)[-1]]
+        first, second = followed.plane(landscape)
+        for direction in (first, second):
+            if direction.name not in landscape.directions.names:
+                landscape.directions.add(direction.name, direction)
+        self._turn_to(
+            {
+                "turn_u": 90,
+                "turn_v": 90,
+                "u_from": "",
+                "v_from": "",
+                "u_to": first.name,
+                "v_to": second.name,
+                "offset": 0.0,
+            }
+        )
+        self.view = followed.view(landscape.turned(Turn(**self._position)))
+
+    def _keep_run(self, path: dict[str, Any], curves: dict[str, Any]) -> None:
+        """Hold a run that has ended for pages without a kernel; called on the publisher's thread."""
+        self.paths = [*(one for one in self.paths if one["name"] != path["name"]), path]
+        self.runs = [*(one for one in self.runs if one["name"] != curves["name"]), curves]

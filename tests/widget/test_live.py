@@ -1,0 +1,197 @@
+"""Runs on the map while they are recorded: rows that come unasked, anew for every plane, and what is kept of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lossatlas as la
+from lossatlas.widget.explorer import Explorer
+from tests.zoo import F, classification, mlp
+
+
+class Heard:
+    """What a page has made of the messages about runs."""
+
+    def __init__(self) -> None:
+        self.paths: dict[tuple[str, str], np.ndarray] = {}
+        self.curves: dict[str, dict[str, np.ndarray]] = {}
+        self.errors: list[str] = []
+        self.threads: set[str] = set()
+
+    def receive(self, head: dict[str, Any], buffers: list[bytes]) -> None:
+        if head["k"] == "error":
+            self.errors.append(head["text"])
+        if head["k"] not in ("path", "curves"):
+            return
+        self.threads.add(threading.current_thread().name)
+        rows = np.frombuffer(buffers[0], "<f8").reshape(head["n"], len(head["columns"]))
+        if head["k"] == "path":
+            key = (head["name"], head["scene"])
+            before = self.paths.get(key, np.zeros((0, 5)))
+            assert head["from"] <= len(before)
+            self.paths[key] = np.concatenate([before[: head["from"]], rows])
+        else:
+            before = self.curves.get(head["name"], {})
+            self.curves[head["name"]] = {
+                name: np.concatenate([before.get(name, np.zeros(0))[: head["from"]], rows[:, k]])
+                for k, name in enumerate(head["columns"])
+            }
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    page = Heard()
+    monkeypatch.setattr(Explorer, "send", lambda self, head, buffers=None: page.receive(head, buffers or []))
+    return page
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "It never came to be."
+        time.sleep(0.01)
+
+
+def started(**options: Any) -> tuple[torch.nn.Module, la.Recorder, Any, Explorer]:
+    model, data = mlp(6, 8, 3), classification(60)
+    recorder = la.Recorder(model, **options)
+    return model, recorder, data, la.explore(model, F.cross_entropy, data, recorder=recorder)
+
+
+def train(model: torch.nn.Module, recorder: la.Recorder, data: Any, steps: int) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), 0.2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(data[0]), data[1])
+        loss.backward()
+        recorder.step(loss, lr=0.2)
+        optimizer.step()
+
+
+def test_the_path_and_the_curves_grow_while_a_run_is_recorded(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    key = ("run 1", explorer.landscape.scene.hash)
+    train(model, recorder, data, 10)
+    until(lambda: len(heard.paths.get(key, ())) == 10)
+    train(model, recorder, data, 7)
+    until(lambda: len(heard.paths[key]) == 17 and len(heard.curves["run 1"]["step"]) == 17)
+    shadow = explorer.landscape.project(recorder)
+    np.testing.assert_allclose(heard.paths[key][:, :2], shadow.points, rtol=1e-9)
+    assert heard.paths[key][:, 2].tolist() == list(range(17))
+    np.testing.assert_allclose(heard.paths[key][:, 3], shadow.distance, rtol=1e-9)
+    assert heard.paths[key][:, 4].tolist() == recorder.trajectory.loss.tolist()
+    assert heard.curves["run 1"]["loss"].tolist() == recorder.curves.loss.tolist()
+    assert "MainThread" not in heard.threads  # a send from a running cell would make the map deaf
+    assert heard.errors == []
+    explorer.close()
+
+
+def test_on_another_plane_the_run_falls_elsewhere(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 150)
+    first = explorer.landscape.scene.hash
+    until(lambda: len(heard.paths.get(("run 1", first), ())) == 150)
+    explorer.turn_u = 40
+    until(lambda: explorer.landscape.scene.hash != first)
+    second = explorer.landscape.scene.hash
+    until(lambda: len(heard.paths.get(("run 1", second), ())) == 150)
+    np.testing.assert_allclose(
+        heard.paths["run 1", second][:, :2], explorer.landscape.project(recorder).points, rtol=1e-9
+    )
+    explorer.close()
+
+
+def test_a_page_that_knows_nothing_is_told_all(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    key = ("run 1", explorer.landscape.scene.hash)
+    train(model, recorder, data, 5)
+    until(lambda: len(heard.paths.get(key, ())) == 5)
+    heard.paths.clear()
+    heard.curves.clear()
+    explorer._live_session.handle(
+        {"v": 1, "k": "hello", "client": "page", "have": "", "dpr": 1, "renderer": "cpu"}
+    )
+    until(lambda: len(heard.paths.get(key, ())) == 5 and len(heard.curves["run 1"]["step"]) == 5)
+    explorer.close()
+
+
+def test_what_has_ended_is_in_the_traits(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 8)
+    assert explorer.paths == []
+    recorder.close()
+    until(lambda: explorer.paths and explorer.runs)
+    (path,), (curves,) = explorer.paths, explorer.runs
+    assert path["name"] == curves["name"] == "run 1"
+    assert path["scene"] == explorer.landscape.scene.hash
+    np.testing.assert_allclose(path["points"], explorer.landscape.project(recorder).points, atol=1e-12)
+    assert curves["series"]["loss"] == recorder.curves.loss.tolist()
+    explorer.close()
+
+
+def test_trajectories_are_drawn_beside_it_under_names_of_their_own(heard: Heard) -> None:
+    _, _, data, explorer = started()
+    other = la.Recorder(mlp(6, 8, 3, seed=4))
+    train(other.model, other, data, 6)
+    explorer.add_run(other.trajectory, color="#d55e00")
+    explorer.add_run(other.trajectory, name="again")
+    until(lambda: {path["name"] for path in explorer.paths} == {"run 2", "again"})
+    assert {path["name"]: path["color"] for path in explorer.paths} == {"run 2": "#d55e00", "again": None}
+    explorer.close()
+
+
+def test_following_turns_the_plane_to_the_run_and_looks_at_it(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    with pytest.raises(ValueError, match="Nothing has been recorded yet"):
+        explorer.follow()
+    train(model, recorder, data, 40)
+    explorer.follow()
+    until(lambda: explorer.landscape.slice.names[0].endswith("90° towards component 1 to step 39"))
+    objective = explorer.landscape.objective
+    plane = la.Plane.pca(objective, recorder.trajectory)
+    for found, expected in zip(explorer.landscape.slice.directions, (plane.u, plane.v), strict=True):
+        assert float(torch.cosine_similarity(found, expected, dim=0)) == pytest.approx(1, abs=1e-6)
+    shadow = explorer.landscape.project(recorder)
+    away = np.abs(shadow.points - explorer.view["center"])
+    assert away[:, 0].max() <= 0.5 * explorer.view["span"]
+    with pytest.raises(ValueError, match=r"There is no run 'other' to follow: 'run 1'"):
+        explorer.follow("other")
+    explorer.close()
+
+
+def test_what_becomes_known_of_an_early_step_is_told_again_from_there(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 12)
+    until(lambda: len(heard.curves.get("run 1", {}).get("step", ())) == 12)
+    recorder.tell(3, sharpness=5.0)
+    until(lambda: "sharpness" in heard.curves["run 1"])
+    assert np.flatnonzero(np.isfinite(heard.curves["run 1"]["sharpness"])).tolist() == [3]
+    recorder.tell(8, sharpness=6.0)
+    until(lambda: np.isfinite(heard.curves["run 1"]["sharpness"]).sum() == 2)
+    explorer.close()
+
+
+def test_a_run_of_another_model_says_so_and_the_map_lives(heard: Heard) -> None:
+    _, _, _, explorer = started()
+    other = la.Recorder(mlp(6, 9, 3))
+    other.step(1.0)
+    explorer.add_run(other, "wide")
+    until(lambda: heard.errors)
+    assert heard.errors[0].startswith("The run 'wide' cannot be drawn: The trajectory's tensor '0.weight'")
+    with pytest.raises(TypeError, match="The run is a list"):
+        explorer.add_run([1, 2])  # type: ignore[arg-type]
+    explorer.close()
+
+
+def test_a_closed_map_lets_go_of_the_recorder() -> None:
+    model, recorder, data, explorer = started()
+    explorer.close()
+    assert recorder._listeners == []
+    train(model, recorder, data, 3)
