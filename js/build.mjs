@@ -1,4 +1,4 @@
-// Builds the front end into the Python package: src/lossatlas/static/{widget.js, widget.css, point.js, colormaps.json}.
+// Builds the front end into the Python package: src/lossatlas/static/{widget.js, widget.css, ball.js, instrument.js, layers.js, point.js, runs.js, webgl.js, colormaps.json}.
 //   node build.mjs           build
 //   node build.mjs --check   exit 1, saying why, when the built files are missing or older than their sources
 //   node build.mjs --dev     serve dev/index.html, a page without Python
@@ -11,18 +11,25 @@ import {shortGlsl} from "./glsl.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "src", "lossatlas", "static");
-const outputs = ["widget.js", "widget.css", "point.js", "colormaps.json"];
+// Sent by the kernel when they are needed, and stored nowhere: so much of each is there at once on any line.
+const PARTS = /** @type {const} */ ({
+  ball: {minified: 24 * 1024, gzipped: 8 * 1024},
+  instrument: {minified: 80 * 1024, gzipped: 28 * 1024},
+  layers: {minified: 44 * 1024, gzipped: 15 * 1024},
+  point: {minified: 40 * 1024, gzipped: 14 * 1024},
+  runs: {minified: 44 * 1024, gzipped: 14 * 1024},
+  webgl: {minified: 20 * 1024, gzipped: 7 * 1024},
+});
+const names = /** @type {(keyof typeof PARTS)[]} */ (Object.keys(PARTS));
+const outputs = ["widget.js", "widget.css", ...names.map((name) => `${name}.js`), "colormaps.json"];
 
 // The bundle is stored in every notebook that is saved with its widgets: these are gates, not hopes. KB are of 1024 bytes.
 const MAX_MINIFIED = 100 * 1024;
 const MAX_GZIPPED = 35 * 1024;
-// The part that a click opens is sent by the kernel, and stored nowhere: so much of it is there at once on any line.
-const MAX_POINT_MINIFIED = 40 * 1024;
-const MAX_POINT_GZIPPED = 14 * 1024;
 
 // Our own long property names that no browser, no message, no trait and no script outside knows: the bundle has short ones.
 const SHORTENED = `
-  address allowed answered asked atHome background bindLut budget choices colours commChanged commLive copied copyTime
+  address allowed answered asked atHome background bindLut budget choices colours commChanged commLive copied
   covers crowded crowdedFade dataBytes decades density desaturate dismissError dragging element errorAt fieldName
   filled finished gesture gridBytes grids hatch hatchPeriod hatchWidth homeInSight homeLevel horizontal hurried
   invalidate labels ladder levels listener lowest lut major majorAlpha majorEvery majors majorWidth mantissas
@@ -70,14 +77,14 @@ const shaders = {
   name: "shaders",
   setup(build) {
     // Uniforms are known by name on both sides: uBackground is uA in either.
-    const program = readFileSync(join(here, "src", "render", "program.js"), "utf8");
+    const program = readFileSync(join(here, "src", "webgl", "program.js"), "utf8");
     const uniforms = [...new Set(program.match(/\bu[A-Z][A-Za-z]*\b/g))].sort();
     const shorter = (/** @type {string} */ name) => {
       const letter = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[uniforms.indexOf(name)];
       if (letter === undefined) throw new Error(`program.js has no uniform ${name}, or there are more than 26.`);
       return `u${letter}`;
     };
-    build.onLoad({filter: /render[/\\](program|gl)\.js$/}, ({path}) => {
+    build.onLoad({filter: /webgl[/\\](program|gl)\.js$/}, ({path}) => {
       const source = readFileSync(path, "utf8");
       if (source.includes("`u$")) throw new Error(`${path} puts the name of a uniform together. Write it in full.`);
       const contents = source.replace(/(#version 300 es\n)([^`]*)/g, (_, head, body) => head + shortGlsl(body));
@@ -90,7 +97,7 @@ const shaders = {
 const sheets = {
   name: "sheets",
   setup(build) {
-    build.onLoad({filter: /point\.css$/}, async ({path}) => {
+    build.onLoad({filter: /(ball|instrument|layers|point|runs)\.css$/}, async ({path}) => {
       const {code} = await build.esbuild.transform(readFileSync(path, "utf8"), {
         loader: "css",
         minify: true,
@@ -119,11 +126,11 @@ async function build() {
   const esbuild = await import("esbuild");
   const terser = await import("terser");
   mkdirSync(out, {recursive: true});
-  // The part is built after the widget, with the short names of the widget's properties.
+  // The parts are built after the widget, with the short names of the widget's properties.
   let mangleCache = {};
   for (const [name, entry] of [
     ["widget.js", "src/index.js"],
-    ["point.js", "src/point/index.js"],
+    ...names.map((name) => [`${name}.js`, `src/${name}/index.js`]),
   ]) {
     const built = await esbuild.build({
       entryPoints: [join(here, entry)],
@@ -160,7 +167,7 @@ async function build() {
   const maps = join(here, "src", "colormaps.json");
   writeFileSync(join(out, "colormaps.json"), existsSync(maps) ? readFileSync(maps) : "{}\n");
   weigh("widget.js + widget.css", ["widget.js", "widget.css"], MAX_MINIFIED, MAX_GZIPPED);
-  weigh("point.js", ["point.js"], MAX_POINT_MINIFIED, MAX_POINT_GZIPPED);
+  for (const name of names) weigh(`${name}.js`, [`${name}.js`], PARTS[name].minified, PARTS[name].gzipped);
 }
 
 async function serve() {
@@ -173,6 +180,7 @@ async function serve() {
     format: "esm",
     target: "es2022",
     sourcemap: "inline",
+    plugins: [sheets],
     // Served from memory: nothing is left behind in dev/.
     write: false,
     logLevel: "info",

@@ -2,16 +2,24 @@
 import colormaps from "./colormaps.json" with {type: "json"};
 import {splineRows} from "./spline.js";
 
-/** @typedef {"linear" | "log"} Scale */
+/** @typedef {"linear" | "log" | `symlog:${number}`} Scale  a symmetric logarithm carries its c in its name */
 
 /**
- * What is drawn of a value: itself, or its natural logarithm. Grids, domains and levels hold drawn values; a value that
- * has no logarithm becomes non-finite and is drawn as such.
+ * Of a symmetric logarithm the c within which it is as good as linear, for values of both signs; NaN of the others.
+ * @param {string} scale
+ */
+export const linthresh = (scale) => Number(scale.split(":")[1]);
+
+/**
+ * What is drawn of a value: itself, its natural logarithm, or arsinh(v / 2c), which is ± ln(|v| / c) far from 0 and
+ * v / 2c near it. Grids, domains and levels hold drawn values; a value that has no logarithm becomes non-finite and is
+ * drawn as such.
  * @param {number} value
  * @param {Scale} scale
  */
 export function drawn(value, scale) {
-  return scale === "log" ? Math.log(value) : value;
+  if (scale === "linear") return value;
+  return scale === "log" ? Math.log(value) : Math.asinh(value / linthresh(scale) / 2);
 }
 
 /**
@@ -20,11 +28,46 @@ export function drawn(value, scale) {
  * @param {Scale} scale
  */
 export function undrawn(w, scale) {
-  return scale === "log" ? Math.exp(w) : w;
+  if (scale === "linear") return w;
+  return scale === "log" ? Math.exp(w) : 2 * linthresh(scale) * Math.sinh(w);
 }
 
+/** Values that span more than this read better as logarithms. */
+const LOG_FROM = 20;
+
+/** @typedef {"linear" | "log" | "symlog"} Kind */
+/** @typedef {{kind: Kind, c: number, positive: boolean}} Chosen  positive: whether all values have a logarithm */
+
+/** @param {string} scale */
+export const kindOf = (scale) => scale.split(":")[0];
+
 /**
- * A colour map as 256 entries of red, green, blue: every 17th is kept, the spline through them is right to one step of 255.
+ * The scale that suits values: logarithms where they span much, of both signs where half of them are small beside the
+ * largest; and a c between a thousandth and a hundredth of that. What was chosen last stays while it is not far off.
+ * @param {number[]} all @param {{kind: Kind, c: number}} last c: 0 where there is none
+ * @returns {Chosen}
+ */
+export function autoScale(all, {kind: before, c}) {
+  const values = Float64Array.from(all.filter(Number.isFinite)).sort();
+  const sizes = values.map(Math.abs).sort();
+  const most = sizes.at(-1) ?? 0;
+  const ratio = most / c;
+  const next = ratio > 30 && ratio < 3000 ? c : most && Number(`1e${Math.floor(Math.log10(most)) - 2}`);
+  const [min] = values;
+  const max = values.at(-1) ?? 0;
+  const kind = min < 0 ? "symlog" : "log";
+  const span = min < 0 && max > 0 ? most / sizes[sizes.length >> 1] : min > 0 ? most / min : 0;
+  return {kind: span > (before === kind ? LOG_FROM / 2 : LOG_FROM) ? kind : "linear", c: next, positive: min > 0};
+}
+
+/** Whether a colour map has a middle, which stands for 0. @param {string} name */
+export const isDiverging = (name) => name === "vik";
+
+/**
+ * A colour map as 256 entries of red, green, blue. Kept are few, at equal distances over each of its smooth parts, which
+ * end at the entry named after them or at the last; the splines through them are right to one step of 255. viridis and
+ * magma: van der Walt and Smith 2015; cividis: Nuñez, Anderton and Renslow 2018; batlow and vik: Crameri 2018,
+ * doi 10.5281/zenodo.1243862 (MIT).
  * @param {string} [name]
  * @returns {Uint8Array} (768,)
  */
@@ -34,9 +77,14 @@ export function lookupTable(name = "viridis") {
   if (!Object.hasOwn(maps, name)) {
     throw new RangeError(`There is no colour map "${name}". Take one of: ${Object.keys(maps).join(", ")}.`);
   }
-  const kept = Float64Array.from(maps[name].match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   const table = new Float64Array(768);
-  splineRows(kept, 16, 3, 256, table);
+  let from = 0;
+  for (const part of maps[name].split(" ")) {
+    const [digits, to = 255] = part.split(":");
+    const kept = Float64Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+    splineRows(kept, kept.length / 3, 3, Number(to) - from + 1, table.subarray(3 * from));
+    from = Number(to);
+  }
   return new Uint8Array(Uint8ClampedArray.from(table).buffer);
 }
 
@@ -81,6 +129,17 @@ export function domainOf(grids, {scale = "linear"} = {}) {
   const low = scale === "log" ? Math.max(samples[0], few - (high - few) / 4) : samples[0];
   // Flat but for a few samples: they are then all there is to see.
   return low < high ? [low, high] : [samples[0], samples[count - 1]];
+}
+
+/**
+ * Whether drawn values in sight lie beyond the colour domain, whose ends then stand for more than their own value; by so little
+ * that no bar shows it does not count.
+ * @param {{lo: number, hi: number} | null} sight @param {readonly number[] | null} domain
+ */
+export function beyond(sight, domain) {
+  if (sight === null || domain === null) return {above: false, below: false};
+  const slack = 0.002 * (domain[1] - domain[0]);
+  return {above: sight.hi > domain[1] + slack, below: sight.lo < domain[0] - slack};
 }
 
 /**

@@ -1,6 +1,8 @@
 // @vitest-environment happy-dom
 import {afterEach, beforeEach, describe, expect, test, vi} from "vitest";
 import widget from "./index.js";
+import * as instrument from "./instrument/index.js";
+import {page} from "./page.js";
 import {memoryKernel} from "./source/memory.js";
 
 // Colouring half a million pixels per frame is what another test is about.
@@ -74,9 +76,13 @@ function host(traits = {}, shown = scene) {
 let complaints = [];
 beforeEach(() => {
   vi.useFakeTimers();
+  page().parts = /** @type {any} */ ({
+    get: (/** @type {string} */ key) => Promise.resolve(key.endsWith("/instrument") ? instrument : null),
+  });
   const context = {
     putImageData() {},
     fillRect() {},
+    measureText: (/** @type {string} */ text) => ({width: 7 * text.length}),
     createImageData: (/** @type {number} */ w, /** @type {number} */ h) => ({data: new Uint8ClampedArray(4 * w * h)}),
   };
   vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockReturnValue(/** @type {any} */ (context));
@@ -123,10 +129,18 @@ function opened(from) {
   return open(from, definition);
 }
 
+/** With the instrument, which comes after the first picture. @param {ReturnType<typeof host>} from */
+async function equipped(from) {
+  const view = opened(from);
+  vi.advanceTimersByTime(500);
+  for (let i = 0; i < 4; i++) await null;
+  expect(view.root.querySelector(".la-slider")).not.toBe(null);
+  return view;
+}
+
 test("one click says what the axes mean: what the page knows at once, then the kernel's caption", async () => {
   const from = host();
-  const {root} = opened(from);
-  vi.advanceTimersByTime(500);
+  const {root} = await equipped(from);
   const dialog = root.querySelector("dialog");
   expect(dialog.open).toBe(false);
   root.querySelector(".la-recipe").click();
@@ -170,10 +184,11 @@ test("a line is a curve: one row of tiles, no b, nothing to turn", async () => {
 
 test("a name is text, whatever it says", async () => {
   const evil = "<img src=x onerror=alert(1)>";
-  const from = host({scene: {...scene, hash: "e", axes: [{name: evil, about: evil}, {name: evil}], notes: [evil]}});
+  const axes = [{name: evil, about: evil}, {name: evil}];
+  const from = host({}, /** @type {any} */ ({...scene, title: evil, axes, notes: [evil]}));
+  const {root} = await equipped(from);
   from.pipe.open = false;
-  const {root} = opened(from);
-  vi.advanceTimersByTime(8000);
+  from.tell("comm_live_update");
   root.querySelector(".la-recipe").click();
   await vi.advanceTimersByTimeAsync(100);
   expect(root.querySelector("dialog p").textContent).toContain(evil);
@@ -257,9 +272,9 @@ describe("the sliders", () => {
     input.dispatchEvent(new Event("input"));
   };
 
-  test("turn between the directions that are chosen, and go back and forward", () => {
+  test("turn between the directions that are chosen, and go back and forward", async () => {
     const from = host();
-    const {root} = opened(from);
+    const {root} = await equipped(from);
     vi.advanceTimersByTime(1500);
     const select = root.querySelector("select[data-name=u_to]");
     expect(select.value).toBe("random 3");
@@ -288,9 +303,9 @@ describe("the sliders", () => {
     expect(from.values.turn_u).toBe(0);
   });
 
-  test("send no list while they are dragged, and one when they are let go", () => {
+  test("send no list while they are dragged, and one when they are let go", async () => {
     const from = host();
-    const {root, api} = opened(from);
+    const {root, api} = await equipped(from);
     vi.advanceTimersByTime(1500);
     const input = root.querySelector("input[data-name=turn_u]");
     input.dispatchEvent(new Event("pointerdown"));
@@ -320,9 +335,9 @@ describe("the sliders", () => {
     expect(api.valueAt(0.5, 0.5)).toBeCloseTo(surface(from.position())(0.5, 0.5), 4);
   });
 
-  test("back at an earlier place show its tiles before the kernel has said a word", () => {
+  test("back at an earlier place show its tiles before the kernel has said a word", async () => {
     const from = host();
-    const {root, api} = opened(from);
+    const {root, api} = await equipped(from);
     vi.advanceTimersByTime(1500);
     drag(root, 40);
     vi.advanceTimersByTime(1500);
@@ -415,6 +430,28 @@ test("without a kernel the saved scene's name is shown and the map says why it i
   expect(root.querySelector(".la-blank").textContent).toContain("no kernel");
 });
 
+test("a colour domain that is set is kept, fitting sets it, and auto gives back that of the home view", async () => {
+  const from = host({domain: [0.5, 2]});
+  const {root, api} = opened(from);
+  await vi.advanceTimersByTimeAsync(1500);
+  expect(api.stats().domain[0]).toBeCloseTo(0.5, 12);
+  expect(api.stats().domain[1]).toBeCloseTo(2, 12);
+  const [fit, auto] = root.querySelectorAll(".la-fit button");
+  auto.click();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(from.values.domain).toEqual([]);
+  const home = api.stats().domain;
+  expect(home).not.toEqual([0.5, 2]);
+  expect(auto.hidden).toBe(true);
+  api.setView({center: [0, 0], span: 0.2});
+  await vi.advanceTimersByTimeAsync(1000);
+  fit.click();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(from.values.domain).toHaveLength(2);
+  const [lo, hi] = api.stats().domain;
+  expect(hi - lo).toBeLessThan(0.5 * (home[1] - home[0]));
+});
+
 test("keys on the map pan and zoom, keys on its controls do not", () => {
   const from = host();
   const {root, api} = opened(from);
@@ -426,7 +463,7 @@ test("keys on the map pan and zoom, keys on its controls do not", () => {
   expect(api.view().center[0]).toBeCloseTo(before.center[0] + 0.1 * before.span, 12);
   press(root, "+");
   expect(api.view().span).toBeCloseTo(before.span / Math.SQRT2, 12);
-  press(root.querySelector("input"), "ArrowRight");
+  press(root.querySelector("button"), "ArrowRight");
   press(root, "0");
   expect(api.view()).toEqual(before);
 });

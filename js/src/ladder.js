@@ -1,6 +1,8 @@
 // Which isolines a map shows. A line is where it is because of its number alone: levels are global multiples of round
 // steps, so that panning, zooming and new tiles never move one.
 
+import {drawn, linthresh} from "./colour.js";
+
 /** @typedef {import("./colour.js").Scale} Scale */
 
 /**
@@ -30,6 +32,8 @@ const KEEP_MOST = 22;
 
 // Below this many decades round numbers at even distances read better than 1, 2, 5.
 const EVEN_DECADES = 0.5;
+// As long as what is about straight of a symmetric logarithm, ± 4 c, is most of the range, too.
+const STRAIGHT_DECADES = 1.3;
 // From this many on, one line per decade is enough.
 const SPARSE_DECADES = 7;
 // How far a range may drift over a threshold before the ladder changes.
@@ -70,22 +74,42 @@ export function ladder({lo, hi, scale, previous = null, from = lo, to = hi}) {
   const before = previous?.scale === scale ? previous.rung : "";
   const listed = /** @type {Listed} */ ([from, to]);
   if (scale === "linear") return {...even(hi - lo, listed, before), scale};
-  if (!(lo > 0 && from > 0)) return none;
-  return {...logarithmic(lo, hi, listed, before), scale};
+  if (scale === "log" && !(lo > 0 && from > 0)) return none;
+  const decades = (drawn(hi, scale) - drawn(lo, scale)) / Math.LN10;
+  const c = linthresh(scale);
+  const wasEven = before.startsWith("even");
+  const near = shifted(c, wasEven, before !== "");
+  const straight = lo < near && hi > -near ? STRAIGHT_DECADES : EVEN_DECADES;
+  if (decades < shifted(straight, wasEven, before !== "")) return {...even(hi - lo, listed, before), scale};
+  if (scale === "log") return {...logarithmic(decades, listed, before), scale};
+  // Beyond ± c the levels of a logarithm to either side, which mirror each other, and 0 between them.
+  // Sparse only where one side alone would be.
+  const longest = Math.max(Math.log10(Math.max(hi, -lo) / c), SPARSE_DECADES - 1);
+  const span = decades < SPARSE_DECADES ? decades : longest;
+  const above = logarithmic(span, [Math.max(from, c), to], before);
+  const below = logarithmic(span, [Math.max(-to, c), -from], before).levels.reverse();
+  const levels = below.map((level) => ({...level, value: -level.value}));
+  if (from <= 0 && to >= 0) levels.push({value: 0, major: true, opacity: 1, step: c});
+  levels.push(...above.levels);
+  return {levels: levels.slice(0, MAX_LEVELS), scale, rung: above.rung, step: levels[0]?.step ?? 0};
 }
+
+/** A ladder of levels that somebody chose. @param {readonly number[]} values ascending @param {Scale} scale @returns {Ladder} */
+export const rungsOf = (values, scale) => ({
+  levels: values.slice(0, MAX_LEVELS).map((value) => ({value, major: true, opacity: 1, step: 0})),
+  scale,
+  rung: values.join(),
+  step: 0,
+});
 
 /** @typedef {[from: number, to: number]} Listed */
 
 /**
- * @param {number} lo
- * @param {number} hi
- * @param {Listed} listed
+ * @param {number} decades of the range
+ * @param {Listed} listed positive
  * @param {string} before
  */
-function logarithmic(lo, hi, listed, before) {
-  const decades = Math.log10(hi) - Math.log10(lo);
-  const wasEven = before.startsWith("even");
-  if (decades < shifted(EVEN_DECADES, wasEven, before !== "")) return even(hi - lo, listed, before);
+function logarithmic(decades, listed, before) {
   const wasSparse = before.startsWith("sparse");
   if (decades >= shifted(SPARSE_DECADES, !wasSparse, before !== "")) return sparse(decades, listed, before);
   const place = DECADES.findIndex(({name}) => name === before);
@@ -220,6 +244,16 @@ export function fade(from, to, t) {
   });
   const leaving = [...old.values()].map((level) => ({...level, opacity: level.opacity * (1 - t)}));
   return [...levels, ...leaving.slice(0, Math.max(0, MAX_LEVELS - levels.length))].sort((a, b) => a.value - b.value);
+}
+
+/**
+ * The range to list lines for: the one before while it still suits this one, else a new one with some room.
+ * @param {{lo: number, hi: number}} range @param {{lo: number, hi: number} | null} last
+ */
+export function widened({lo, hi}, last) {
+  const width = hi - lo;
+  if (last !== null && last.lo <= lo && last.hi >= hi && last.hi - last.lo <= 1.5 * width) return last;
+  return {lo: lo - 0.15 * width, hi: hi + 0.15 * width};
 }
 
 /**

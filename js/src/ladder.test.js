@@ -1,5 +1,5 @@
 import {describe, expect, it} from "vitest";
-import {fade, formatLevel, ladder, MAX_LEVELS, tickStep, ticks} from "./ladder.js";
+import {fade, formatLevel, ladder, MAX_LEVELS, rungsOf, tickStep, ticks} from "./ladder.js";
 
 /** @param {import("./ladder.js").Ladder} one */
 const values = (one) => one.levels.map((level) => level.value);
@@ -131,6 +131,72 @@ describe("a log ladder", () => {
   });
 });
 
+describe("a ladder of both signs", () => {
+  const scale = "symlog:0.01";
+
+  it("has 0 in the middle, and the same levels below it as above", () => {
+    const one = ladder({lo: -1, hi: 1, scale});
+    expect(majors(one)).toEqual([-1, -0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]);
+    expect(
+      values(one)
+        .map((value) => -value || 0)
+        .reverse(),
+    ).toEqual(values(one));
+  });
+
+  it("is that of a logarithm far from 0, and even within ± c", () => {
+    expect(values(ladder({lo: 0.3, hi: 8, scale}))).toEqual(values(ladder({lo: 0.3, hi: 8, scale: "log"})));
+    expect(values(ladder({lo: -0.004, hi: 0.006, scale}))).toEqual(
+      values(ladder({lo: -0.004, hi: 0.006, scale: "linear"})),
+    );
+  });
+
+  it("keeps to a readable number of lines whatever it spans", () => {
+    const draw = numbers(3);
+    for (let i = 0; i < 400; i++) {
+      const end = () => (draw() < 0.5 ? -1 : 1) * 10 ** (7 * draw() - 4);
+      const [lo, hi] = [end(), end()].sort((a, b) => a - b);
+      const {levels} = ladder({lo, hi, scale});
+      expect(levels.length).toBeGreaterThanOrEqual(5);
+      expect(levels.length).toBeLessThanOrEqual(45);
+      expect(levels.some((level) => level.major)).toBe(true);
+      for (let k = 1; k < levels.length; k++) expect(levels[k].value).toBeGreaterThan(levels[k - 1].value);
+    }
+  });
+
+  it("has the same lines wherever the range is panned to, and keeps them while it drifts", () => {
+    const here = ladder({lo: -3, hi: 5, scale});
+    const there = values(ladder({lo: -2, hi: 7, scale}));
+    for (const value of there) if (value <= 5) expect(values(here)).toContain(value);
+    let previous = here;
+    for (let i = 0; i < 100; i++) {
+      previous = ladder({lo: -3 - 0.4 * Math.sin(i), hi: 5 + 0.6 * Math.sin(1.3 * i), scale, previous});
+      expect(previous.rung).toBe(here.rung);
+    }
+  });
+
+  it("names every decade on both sides of 0 while neither side alone has seven of them", () => {
+    expect(majors(ladder({lo: -1500, hi: 1500, scale})).filter((value) => value >= 0)).toEqual([
+      0, 0.01, 0.1, 1, 10, 100, 1000,
+    ]);
+  });
+
+  it("never flickers on its way from ± c / 10 to ± 10⁶ c", () => {
+    /** @type {import("./ladder.js").Ladder | null} */
+    let previous = null;
+    /** @type {string[]} */
+    const rungs = [];
+    for (let i = 0; i < 4000; i++) {
+      const hi = 1e-3 * 1.004 ** i * (1 + 0.02 * Math.sin(i));
+      const next = ladder({lo: -hi, hi, scale, previous});
+      if (next.rung !== previous?.rung) rungs.push(next.rung);
+      previous = next;
+    }
+    expect(new Set(rungs).size).toBe(rungs.length);
+    expect(rungs.length).toBeGreaterThan(5);
+  });
+});
+
 it("levels ascend, lie in the range, and are never more than 64", () => {
   const draw = numbers(7);
   for (let i = 0; i < 1000; i++) {
@@ -215,5 +281,17 @@ describe("ticks", () => {
     expect(ticks(1, 1, 5)).toEqual([]);
     expect(ticks(0, Number.NaN, 5)).toEqual([]);
     expect(ticks(0, 1, 0)).toEqual([]);
+  });
+});
+
+describe("levels that somebody chose", () => {
+  it("are the lines, all of them major, and another choice is another rung", () => {
+    const chosen = rungsOf([0.1, 0.25, 4], "log");
+    expect(chosen.levels.map(({value, major}) => [value, major])).toEqual([
+      [0.1, true],
+      [0.25, true],
+      [4, true],
+    ]);
+    expect(rungsOf([0.1, 0.25], "log").rung).not.toBe(chosen.rung);
   });
 });

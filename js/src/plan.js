@@ -283,3 +283,19 @@ function follow(before, address, to, now, blend) {
     }
   return {address, to, from: null, since: now};
 }
+
+/** Lists taken in turn, without repetition. @param {Wanted[][]} lists @returns {Wanted[]} */
+export function merged(lists) {
+  if (lists.length === 1) return lists[0];
+  const seen = new Set();
+  /** @type {Wanted[]} */
+  const all = [];
+  for (let i = 0; lists.some((list) => i < list.length); i++)
+    for (const list of lists) {
+      const key = list[i]?.join("/");
+      if (key === undefined || seen.has(key)) continue;
+      seen.add(key);
+      all.push(list[i]);
+    }
+  return all;
+}

@@ -55,7 +55,7 @@ const SIDES = new Set([3, 5, 9, 17, 33]);
  */
 
 /**
- * @typedef {{share: number, scale: "linear" | "log", error: number | null}} Tolerance  error: what a tile may be off by on that
+ * @typedef {{share: number, scale: import("./colour.js").Scale, error: number | null}} Tolerance  error: what a tile may be off by on that
  *   scale; null while the range in sight, of which share is a share, is not known
  */
 

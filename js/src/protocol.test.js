@@ -2,6 +2,7 @@ import {readdirSync, readFileSync} from "node:fs";
 import {expect, test} from "vitest";
 import {decodeFinding, request} from "./point/wire.js";
 import {ask, bye, decode, floats, hello, order, want} from "./protocol.js";
+import {decodeRows} from "./runs/wire.js";
 
 const folder = new URL("../../tests/fixtures/protocol/", import.meta.url);
 const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
@@ -22,9 +23,11 @@ const builders = {
   want: (h) => want(h.client, h),
   probe: (h) => ask("probe", h.client, h.req, {epoch: h.epoch, at: h.at}),
   caption: (h) => ask("caption", h.client, h.req, {epoch: h.epoch}),
-  part: (h) => ask("part", h.client, h.req, {}),
+  part: (h) => ask("part", h.client, h.req, {name: h.name}),
+  surface: ({v: _v, k: _k, client, req, ...h}) => ask("surface", client, req, h),
   spectrum: (h) => request("spectrum", h.client, h.req, {epoch: h.epoch, at: h.at, span: h.span}),
   cancel: (h) => request("cancel", h.client, h.req),
+  ball: ({v: _v, k: _k, client, req, ...h}) => request("ball", client, req, h),
   towards: (h) => request("towards", h.client, h.req, {of: h.of, index: h.index}),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
@@ -41,6 +44,7 @@ test.each(names.filter((n) => fixture(n).direction === "to_kernel"))("the page c
 
 test.each(names.filter((n) => fixture(n).direction === "to_page"))("the page understands %s", (name) => {
   const parsed = fixture(name);
+  if ("rows" in (parsed.decoded ?? {})) return expectRows(parsed);
   const message = /** @type {any} */ (decode(parsed.head, buffersOf(parsed)));
   expect(message.k).toBe(parsed.head.k);
   if (parsed.decoded === undefined) {
@@ -73,6 +77,20 @@ function expectFinding(fixture) {
   expect(done).toBe(fixture.head.k === "spectrum_done");
   const rows = density && Object.fromEntries(Object.entries(density).map(([name, row]) => [name, [...row]]));
   expect({density: rows}).toEqual(fixture.decoded);
+}
+
+/** @param {any} fixture */
+function expectRows(fixture) {
+  const rows = /** @type {import("./runs/wire.js").Rows} */ (decodeRows(fixture.head, buffersOf(fixture)));
+  const {v: _, columns: names, ...head} = fixture.head;
+  const {columns, ...rest} = rows;
+  expect(rest).toEqual({scene: "", color: null, ...head});
+  expect(Object.keys(columns)).toEqual(names);
+  const word = (/** @type {number} */ value) => (Number.isNaN(value) ? "nan" : finiteOrWord(value));
+  const said = Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column.map(word)]));
+  expect({rows: said}).toEqual(fixture.decoded);
+  // What is no answer and of no scene passes by whoever does not know of runs.
+  expect(decode(fixture.head, buffersOf(fixture))).toBeNull();
 }
 
 /** JSON has no infinity. @param {number} value */

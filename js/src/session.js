@@ -1,10 +1,13 @@
 // What the views of one model share: the connection, the tiles, the scene and its scales. One listener per model, one
 // merged want for all its views in this page.
 
-import {domainOf, drawn} from "./colour.js";
+import {autoScale, domainOf, drawn, isDiverging, undrawn} from "./colour.js";
+import {commLive, isSameView, isView} from "./model.js";
+import {pageId, partOf} from "./page.js";
+import {merged} from "./plan.js";
 import {isScene} from "./protocol.js";
 import {CommSource} from "./source/comm.js";
-import {cover, suffices, TileStore} from "./tiles.js";
+import {cover, nodesIn, suffices, TileStore} from "./tiles.js";
 
 /**
  * @typedef {import("@anywidget/types").AnyModel} Model
@@ -17,13 +20,12 @@ import {cover, suffices, TileStore} from "./tiles.js";
  * @typedef {Omit<Request, "fields" | "tolerance"> & {waits: boolean, tolerance: import("./protocol.js").Tolerance | null}} ViewRequest
  *   waits: it still shows the plane before
  * @typedef {{
- *   request(): ViewRequest | null, homeInSight(): {rect: readonly number[], level: number} | null, onChange(what: Change): void
+ *   request(): ViewRequest | null, homeInSight(): {rect: readonly number[], level: number} | null, onChange(what: Change): void,
+ *   setView(view: {center: number[], span: number}): void
  * }} SessionView  request: null while hidden; homeInSight: what the home view shows, with what its frame has room for beside it
- * @typedef {"tiles" | "scene" | "status" | "state" | "scale" | "error" | "style"} Change
+ * @typedef {"tiles" | "scene" | "status" | "state" | "scale" | "error" | "style" | "runs"} Change
  */
 
-/** Values that span more than this read better as logarithms. */
-const LOG_FROM = 20;
 /** The domain follows the home view's later passes only where they differ by more than this share of it. */
 const DOMAIN_SLACK = 0.08;
 /** Another plane of the same landscape keeps the domain, unless its values leave it by this share. */
@@ -57,6 +59,18 @@ export class Session {
   allowed = null;
   /** Tiles messages taken in. */
   messages = 0;
+  /** What it shares with other explorers, once the part that does so is here. @type {import("./instrument/linked.js").Linked | null} */
+  linked = null;
+
+  /** What came of runs before the part that draws them. @type {[head: any, buffers: DataView[]][]} */
+  told = [];
+  /** All of them, once that part is here. @type {import("./runs/store.js").Runs | null} */
+  runs = null;
+  /** Rows of a run have come. @param {any} head @param {DataView[]} buffers */
+  tellRun = (head, buffers) => {
+    this.told.push([head, buffers]);
+    this.#tell("runs");
+  };
 
   /** Hash of the scene that the sliders' place showed before, while the kernel's word is on its way. @type {string | null} */
   #predicted = null;
@@ -64,15 +78,17 @@ export class Session {
   #known = new Map();
   /** Colour domains in drawn values, by field and scale. @type {Map<string, {domain: [number, number], hash: string, settled: boolean}>} */
   #domains = new Map();
-  /** @type {Scale} */
+  /** @type {import("./colour.js").Kind} */
   #auto = "linear";
+  /** c of a field's symmetric logarithm, chosen from its first home view: a power of ten. @type {Map<number, number>} */
+  #linthresh = new Map();
+  /** What its own values ask for. @type {import("./colour.js").Chosen | null} */
+  #asked = null;
   /** Where the views looked when it was last said. */
   #looks = "";
   #enteredAt = 0;
   /** The scene of which not every tile can be had. @type {string | null} */
   #holed = null;
-  /** @type {Promise<any> | null} */
-  #part = null;
   #savedAt = Number.NEGATIVE_INFINITY;
   /** @type {ReturnType<typeof setTimeout> | null} */
   #saving = null;
@@ -92,21 +108,41 @@ export class Session {
     const saved = model.get("scene");
     if (isScene(saved)) this.#enter(saved);
 
-    const onCustom = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) => this.source.receive(head, buffers);
+    const onCustom = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) =>
+      head?.k === "path" || head?.k === "curves" ? this.tellRun(head, buffers) : this.source.receive(head, buffers);
     const onComm = () => this.source.commChanged();
-    const onScale = () => this.#tell("scale");
+    const onScale = () => {
+      this.#measure();
+      this.#tell("scale");
+    };
     const onStyle = () => this.#tell("style");
-    const scaleTraits = ["change:scale", "change:field", "change:tolerance"];
-    const styleTraits = ["theme", "renderer", "height", "view", "bookmarks", "around", ...CONTROLS].map(
-      (t) => `change:${t}`,
-    );
+    const scaleTraits = ["scale", "field", "tolerance", "domain", "colormap"].map((t) => `change:${t}`);
+    const styleTraits = [
+      "theme",
+      "renderer",
+      "height",
+      "bookmarks",
+      "around",
+      "layers",
+      "levels",
+      "relief",
+      ...CONTROLS,
+    ].map((t) => `change:${t}`);
     model.on("msg:custom", onCustom);
+    const onView = () => {
+      const view = model.get("view");
+      // What this page has told comes back to it, also by way of linked explorers, when it may look elsewhere by then.
+      const told = model.get("_view_by") === pageId();
+      if (!told && isView(view)) for (const one of this.views) one.setView(view);
+    };
     model.on("comm_live_update", onComm);
+    model.on("change:view", onView);
     for (const name of scaleTraits) model.on(name, onScale);
     for (const name of styleTraits) model.on(name, onStyle);
     this.#off = () => {
       model.off("msg:custom", onCustom);
       model.off("comm_live_update", onComm);
+      model.off("change:view", onView);
       for (const name of scaleTraits) model.off(name, onScale);
       for (const name of styleTraits) model.off(name, onStyle);
     };
@@ -157,7 +193,9 @@ export class Session {
   /** @returns {Scale} */
   get scale() {
     const chosen = this.model.get("scale");
-    return chosen === "linear" || chosen === "log" ? chosen : this.#auto;
+    const auto = this.#auto === "log" && isDiverging(this.colormap) ? "linear" : this.#auto;
+    const scale = ["linear", "log", "symlog"].includes(chosen) ? chosen : auto;
+    return scale === "symlog" ? `symlog:${this.#linthresh.get(this.field) || 1}` : scale;
   }
 
   /** The share of the range in sight that the map may be off by; 0: every node is evaluated. @returns {number} */
@@ -165,14 +203,57 @@ export class Session {
     return this.model.get("tolerance") || 0;
   }
 
-  /** Drawn values that get the first and the last colour. @returns {[number, number] | null} */
-  get domain() {
-    return this.#domains.get(`${this.field}/${this.scale}`)?.domain ?? null;
+  /** Names of the layers that are shown. @returns {string[]} */
+  get layers() {
+    return this.model.get("layers") ?? ["isolines"];
   }
 
-  /** Let the colours span these drawn values. @param {[number, number]} domain */
+  /** Values that have a line; none: round ones, as many as suit the view. @returns {number[]} */
+  get levels() {
+    return this.model.get("levels") ?? [];
+  }
+
+  /** How strong the relief is, 0 to 1. @returns {number} */
+  get relief() {
+    return this.layers.includes("relief") ? (this.model.get("relief") ?? 0) : 0;
+  }
+
+  /** @returns {string} */
+  get colormap() {
+    return this.model.get("colormap") ?? "viridis";
+  }
+
+  /** Whether the colour domain is that of the trait, in the field's own unit, rather than that of the home view. */
+  get locked() {
+    return this.model.get("domain")?.length === 2;
+  }
+
+  /** Drawn values that get the first and the last colour. @returns {[number, number] | null} */
+  get domain() {
+    const {scale, model} = this;
+    const chosen = this.locked && model.get("domain").map((/** @type {number} */ value) => drawn(value, scale));
+    if (chosen && chosen[0] < chosen[1]) return chosen;
+    const own = this.#domains.get(`${this.field}/${scale}`)?.domain ?? null;
+    const found = own && (this.linked?.domain(own, scale) ?? own);
+    // The middle of a diverging colour map is for 0, which has no logarithm.
+    if (found === null || scale === "log" || !isDiverging(this.colormap)) return found;
+    const most = Math.max(-found[0], found[1]);
+    return [-most, most];
+  }
+
+  /** Tell the model where a view looks. @param {{center: number[], span: number}} view */
+  tell(view) {
+    if (isSameView(view, this.model.get("view"))) return; // it was moved there by whoever told that
+    this.model.set("_view_by", pageId());
+    this.model.set("view", view);
+    this.save(0);
+  }
+
+  /** Let the colours span these drawn values, and keep them; null: those of the home view again. @param {[number, number] | null} domain */
   fit(domain) {
-    this.#domains.set(`${this.field}/${this.scale}`, {domain, hash: this.hash ?? "", settled: true});
+    const {scale} = this;
+    this.model.set("domain", domain === null ? [] : domain.map((w) => undrawn(w, scale)));
+    this.save(0);
     this.#tell("scale");
   }
 
@@ -187,26 +268,6 @@ export class Session {
     return /** @type {any} */ (
       Object.fromEntries(CONTROLS.map((name, i) => [name, this.model.get(name) ?? (i < 3 ? 0 : "")]))
     );
-  }
-
-  /** Positions by name. @returns {Record<string, Position>} */
-  get bookmarks() {
-    return this.model.get("bookmarks") ?? {};
-  }
-
-  /** How many planes there are to go back and forward to. @returns {{back?: number, forward?: number}} */
-  get around() {
-    return this.model.get("around") ?? {};
-  }
-
-  /** Show what a bookmark stands for, or keep this plane under a new name. @param {string} name */
-  bookmark(name) {
-    const {bookmarks} = this;
-    if (Object.hasOwn(bookmarks, name)) this.move(bookmarks[name]);
-    else {
-      this.model.set("bookmarks", {...bookmarks, [name]: this.position});
-      this.save(0);
-    }
   }
 
   /** Newest wins: the traits are set at once and saved at most thirty times a second. @param {Partial<Position>} change */
@@ -253,13 +314,12 @@ export class Session {
     return this.#predicted === null ? this.source.probe(at) : Promise.resolve(null);
   }
 
-  /** What a click on the map opens: the kernel sends it when it is first asked for, and no notebook holds it. */
-  part() {
-    this.#part ??= this.source.ask("part").then((answer) => {
-      if (!answer) this.#part = null;
-      return answer && import(URL.createObjectURL(new Blob(answer.buffers, {type: "text/javascript"})));
-    });
-    return this.#part;
+  /**
+   * A part of the front end: the kernel sends it when the page first asks for it, and no notebook holds it.
+   * @param {"ball" | "instrument" | "layers" | "point" | "runs" | "webgl"} name @returns {Promise<any>} null when it cannot be had
+   */
+  part(name) {
+    return partOf(this.source, name);
   }
 
   /** One list for all views of this model: what each wants most, in turn. */
@@ -352,7 +412,7 @@ export class Session {
     // A small frame draws the home view with coarser tiles, a large one with finer ones below which the coarse ones lie.
     const atHome = this.#covering(hash, field, home, this.homeLevel);
     if (atHome === null) return;
-    this.#chooseScale(atHome.map((tile) => nodesIn(home, tile)));
+    this.#chooseScale(atHome.flatMap((tile) => nodesIn(home, tile)));
     // The colours are for all that is in sight at home, as soon as there is a first pass of it.
     const view = [...this.views].map((one) => one.homeInSight()).find((one) => one !== null);
     const inSight = view ? this.#covering(hash, field, view.rect, view.level) : atHome;
@@ -390,20 +450,25 @@ export class Session {
     return tiles.has(null) ? null : [...tiles].map((tile) => /** @type {NonNullable<typeof tile>} */ (tile).data);
   }
 
-  /** @param {number[][]} lists values at the nodes of the home view */
-  #chooseScale(lists) {
-    let min = Number.POSITIVE_INFINITY;
-    let max = Number.NEGATIVE_INFINITY;
-    for (const list of lists)
-      for (const value of list) {
-        if (!Number.isFinite(value)) continue;
-        min = Math.min(min, value);
-        max = Math.max(max, value);
-      }
-    const enough = this.#auto === "log" ? LOG_FROM / 2 : LOG_FROM;
-    const scale = min > 0 && max / min > enough ? "log" : "linear";
-    if (scale === this.#auto) return;
-    this.#auto = scale;
+  /** @param {number[]} values at the nodes of the home view */
+  #chooseScale(values) {
+    this.#asked = autoScale(values, {kind: this.#auto, c: this.#linthresh.get(this.field) ?? 0});
+    if (this.#agree()) this.#tell("scale");
+  }
+
+  /** Take the scale that suits, with those that share it. @returns {boolean} whether it is another */
+  #agree() {
+    if (this.#asked === null) return false;
+    const {kind, c} = this.linked?.scale(this.#asked) ?? this.#asked;
+    this.#linthresh.set(this.field, c);
+    if (kind === this.#auto) return false;
+    this.#auto = kind;
+    return true;
+  }
+
+  /** What others share with it is another. */
+  joined() {
+    if (this.#agree()) this.#measure();
     this.#tell("scale");
   }
 
@@ -416,47 +481,4 @@ export class Session {
   #tell(what) {
     for (const view of this.views) view.onChange(what);
   }
-}
-
-/**
- * Values at the nodes of a tile that lie in a rectangle.
- * @param {readonly number[]} rect @param {import("./protocol.js").TileData} tile @returns {number[]}
- */
-function nodesIn([a0, a1, b0, b1], {z, x, y, nodes, values, base}) {
-  const found = [];
-  for (let j = 0; j < nodes; j++) {
-    const b = (y + j / (nodes - 1)) / 2 ** z;
-    if (b < b0 || b > b1) continue;
-    for (let i = 0; i < nodes; i++) {
-      const a = (x + i / (nodes - 1)) / 2 ** z;
-      if (a >= a0 && a <= a1) found.push(values[j * nodes + i] + base);
-    }
-  }
-  return found;
-}
-
-/** Lists taken in turn, without repetition. @param {Wanted[][]} lists @returns {Wanted[]} */
-function merged(lists) {
-  if (lists.length === 1) return lists[0];
-  const seen = new Set();
-  /** @type {Wanted[]} */
-  const all = [];
-  for (let i = 0; lists.some((list) => i < list.length); i++)
-    for (const list of lists) {
-      const key = list[i]?.join("/");
-      if (key === undefined || seen.has(key)) continue;
-      seen.add(key);
-      all.push(list[i]);
-    }
-  return all;
-}
-
-/**
- * Whether the model has a comm, undefined where the host does not tell. anywidget hands out a proxy that hides it, but
- * the layout is a model of the same manager and is handed out as it is.
- * @param {any} model @returns {boolean | undefined}
- */
-function commLive(model) {
-  const candidates = [model.comm_live, model.get("layout")?.comm_live];
-  return candidates.find((live) => typeof live === "boolean");
 }

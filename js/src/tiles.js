@@ -1,18 +1,19 @@
 // Tiles and where they lie: addresses with arithmetic, and the store of those that have come, of all scenes seen.
 // TileAddress (z, x, y) covers a in [x, x + 1]·2⁻ᶻ, b in [y, y + 1]·2⁻ᶻ; its parent is one level coarser.
 
+import {drawn, linthresh} from "./colour.js";
 import {fill, SIZE} from "./spline.js";
 
 /** Cells along the side of a tile. */
 export const CELLS = 32;
 
 /** @typedef {{z: number, x: number, y: number}} TileAddress */
-/** @typedef {"linear" | "log"} Scale */
+/** @typedef {import("./colour.js").Scale} Scale */
 /** @typedef {import("./protocol.js").TileData} TileData */
 /**
  * @typedef {{grid: Float32Array, key: string, offset: number}} Grid  SIZE² numbers; grid + offset is the drawn value:
- *   the field itself on the linear scale, its natural logarithm on the log scale. NaN where there is none.
- * @typedef {{data: TileData, version: number, grids: Partial<Record<Scale, Grid>>}} Tile
+ *   the field itself on the linear scale, else its (symmetric) logarithm. NaN where there is none.
+ * @typedef {{data: TileData, version: number, grids: Record<string, Grid>}} Tile  grids: by scale
  */
 
 /** @param {number} z @param {number} x @param {number} y */
@@ -62,8 +63,17 @@ const density = (/** @type {TileData} */ data) => (data.nodes - 1) * 2 ** data.z
 /** @param {TileData} data */
 export const isComplete = (data) => data.nodes === CELLS + 1 && data.q >= 2;
 
-/** What a tile is off by at most, on a scale; null where that is not known. @param {TileData} data @param {Scale} scale */
-export const errorOf = (data, scale) => (scale === "log" ? data.error_of_log : data.error);
+/**
+ * What a tile is off by at most, on a scale; null where that is not known. On a symmetric logarithm an error of the field
+ * is most where it spans 0, else at the value nearest to 0, towards it. The kernel says the same.
+ * @param {TileData} data @param {Scale} scale
+ */
+export function errorOf({error, error_of_log, min, max}, scale) {
+  if (scale === "log") return error_of_log;
+  if (scale === "linear" || error === null) return error;
+  const top = Math.max(min ?? 0, -(max ?? 0), error / 2);
+  return drawn(top, scale) - drawn(top - error, scale);
+}
 
 /**
  * Whether a tile need not be refined: it has all its nodes, is off by no more than allowed (null: nothing is), or has nothing
@@ -73,6 +83,23 @@ export const errorOf = (data, scale) => (scale === "log" ? data.error_of_log : d
 export const suffices = (data, scale, allowed) =>
   isComplete(data) ||
   (allowed !== null && (data.noise || (errorOf(data, scale) ?? Number.POSITIVE_INFINITY) <= allowed));
+
+/**
+ * Values at the nodes of a tile that lie in a rectangle.
+ * @param {readonly number[]} rect @param {TileData} tile @returns {number[]}
+ */
+export function nodesIn([a0, a1, b0, b1], {z, x, y, nodes, values, base}) {
+  const found = [];
+  for (let j = 0; j < nodes; j++) {
+    const b = (y + j / (nodes - 1)) / 2 ** z;
+    if (b < b0 || b > b1) continue;
+    for (let i = 0; i < nodes; i++) {
+      const a = (x + i / (nodes - 1)) / 2 ** z;
+      if (a >= a0 && a <= a1) found.push(values[j * nodes + i] + base);
+    }
+  }
+  return found;
+}
 
 /** Whether `next` says more than `last` about the same square. @param {TileData} last @param {TileData} next */
 const saysMore = (last, next) => next.q > last.q || (next.q === last.q && density(next) >= density(last));
@@ -91,7 +118,14 @@ function logarithms(from, base) {
 
 /** @param {TileData} data @param {Scale} scale @returns {{grid: Float32Array, offset: number}} */
 function filled({nodes, values, centres, base}, scale) {
-  if (scale === "linear") return {grid: fill(values, nodes, {centres: centres ?? undefined}), offset: base};
+  if (scale !== "log") {
+    const grid = fill(values, nodes, {centres: centres ?? undefined});
+    if (scale === "linear") return {grid, offset: base};
+    // A field of both signs is smooth where it is 0 and its symmetric logarithm is steep: a spline through that would swing.
+    const twice = 2 * linthresh(scale);
+    const offset = drawn(base, scale);
+    return {grid: grid.map((difference) => Math.asinh((base + difference) / twice) - offset), offset};
+  }
   const inner = centres ? logarithms(centres, base) : undefined;
   const grid = fill(logarithms(values, base), nodes, {centres: inner});
   return {grid, offset: base > 0 ? Math.log(base) : 0};
@@ -144,12 +178,10 @@ export class TileStore {
     const {f, z, x, y} = tile.data;
     const place = `${hash}/${f}/${z}/${x}/${y}`;
     const key = `${place}/${tile.version}/${scale}`;
-    let grid = tile.grids[scale];
-    if (grid === undefined) {
-      grid = {...filled(tile.data, scale), key};
-      tile.grids[scale] = grid;
-      this.bytes.grids += GRID_BYTES;
-    }
+    const known = tile.grids[scale];
+    const grid = known ?? {...filled(tile.data, scale), key};
+    tile.grids[scale] = grid;
+    if (known === undefined) this.bytes.grids += GRID_BYTES;
     // To the young end of both orders.
     this.filled.delete(key);
     this.filled.set(key, tile);

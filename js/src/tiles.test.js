@@ -1,6 +1,6 @@
 import {describe, expect, test} from "vitest";
 import {SIZE} from "./spline.js";
-import {ancestorOf, childrenOf, cover, partOf, sample, TileStore} from "./tiles.js";
+import {ancestorOf, childrenOf, cover, errorOf, partOf, sample, suffices, TileStore} from "./tiles.js";
 
 /**
  * A tile of f, as the kernel would send it. @param {import("./tiles.js").TileAddress} address @param {number} nodes
@@ -188,5 +188,30 @@ describe("the grid that is drawn", () => {
     expect(sample(grid, 0, 0)).toBe(0);
     expect(sample(grid, 0.5 / (SIZE - 1), 0)).toBeNaN();
     expect(sample(grid, 2 / (SIZE - 1), 0)).toBe(0);
+  });
+});
+
+describe("on a symmetric logarithm", () => {
+  const scale = "symlog:0.001";
+  const crossing = (/** @type {number} */ a, /** @type {number} */ b) => a - 0.37 + 0.1 * b;
+
+  test("a tile that spans 0 is interpolated before the logarithm is taken, and keeps its digits", () => {
+    const store = new TileStore();
+    store.put("s", tileOf({z: 0, x: 0, y: 0}, 9, crossing));
+    const tile = /** @type {import("./tiles.js").Tile} */ (store.get("s", 0, {z: 0, x: 0, y: 0}));
+    const {grid, offset} = store.grid("s", tile, scale);
+    for (let i = 0; i < SIZE; i++)
+      expect(grid[i] + offset).toBeCloseTo(Math.asinh(crossing(i / (SIZE - 1), 0) / 0.002), 3);
+  });
+
+  test("an error of the field is most where it is 0, and a share of a value far from it", () => {
+    const here = tileOf({z: 0, x: 0, y: 0}, 9, crossing, {error: 1e-4, min: -0.37, max: 0.73});
+    expect(errorOf(here, scale)).toBeCloseTo(2 * Math.asinh(1e-4 / 0.004), 12);
+    expect(errorOf({...here, min: 0.5}, scale)).toBeCloseTo(1e-4 / 0.5, 6);
+    expect(errorOf({...here, min: -3, max: -0.5}, scale)).toBeCloseTo(1e-4 / 0.5, 6);
+    expect(errorOf({...here, error: null}, scale)).toBe(null);
+    expect(errorOf(here, "linear")).toBe(1e-4);
+    expect(suffices(here, scale, 0.04)).toBe(false);
+    expect(suffices({...here, min: 0.5}, scale, 0.04)).toBe(true);
   });
 });

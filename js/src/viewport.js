@@ -61,13 +61,18 @@ export class Viewport {
     const dy = pixels[1] - this.height / 2;
     const move = (1 - 1 / factor) / this.scale;
     const center = /** @type {Point} */ ([this.center[0] + dx * move, this.center[1] - dy * move]);
-    return new Viewport(center, this.span / factor, this.width, this.height);
+    return this.at(center, this.span / factor);
+  }
+
+  /** Another part of the plane on the same area. @param {Point} center @param {number} span */
+  at(center, span) {
+    return new Viewport(center, span, this.width, this.height);
   }
 
   /** The picture moved by (dx, dy) CSS pixels, as by a dragging hand. @param {number} dx @param {number} dy */
   panBy(dx, dy) {
     const {scale} = this;
-    return new Viewport([this.center[0] - dx / scale, this.center[1] + dy / scale], this.span, this.width, this.height);
+    return this.at([this.center[0] - dx / scale, this.center[1] + dy / scale], this.span);
   }
 
   /** The same place and width in a, on another area. @param {number} width @param {number} height */
@@ -81,7 +86,7 @@ export class Viewport {
     // One level beyond the finest may still be looked at, magnified; beyond the coarsest nothing is left to see.
     const spanOf = (/** @type {number} */ z) => (this.width * ratio) / (target * CELLS * 2 ** z);
     const span = clamp(this.span, spanOf(hi + 1), spanOf(lo));
-    return span === this.span ? this : new Viewport(this.center, span, this.width, this.height);
+    return span === this.span ? this : this.at(this.center, span);
   }
 
   /**

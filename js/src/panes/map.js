@@ -1,11 +1,11 @@
 // The map: what part of the plane is seen, drawn at most once per animation frame and only when something changed.
 
-import {drawn, lookupTable, undrawn} from "../colour.js";
-import {fade, ladder} from "../ladder.js";
+import {beyond, drawn, lookupTable, undrawn} from "../colour.js";
+import {fade, ladder, rungsOf, widened} from "../ladder.js";
 import {BLEND_MS, Plan} from "../plan.js";
-import {createCpuRenderer} from "../render/cpu.js";
-import {createCurveRenderer, spanOf} from "../render/curve.js";
-import {createGlRenderer} from "../render/gl.js";
+import {Renderers} from "../render/choice.js";
+import {spanOf} from "../render/curve.js";
+import {steepness} from "../render/relief.js";
 import {errorOf} from "../tiles.js";
 import {h} from "../ui/dom.js";
 import {PALETTE} from "../ui/theme.js";
@@ -16,20 +16,22 @@ import {Viewport} from "../viewport.js";
  * @typedef {import("../plan.js").Subject} Subject
  * @typedef {import("../ladder.js").Ladder} Ladder
  * @typedef {[number, number]} Point
- * @typedef {{drawn(pane: MapPane): void, viewed(viewport: Viewport): void}} Listener  after each frame; after each move
+ * @typedef {{drawn(pane: MapPane): void, viewed(viewport: Viewport): void, stopped(closest: boolean): void}} Listener
+ *   after each frame; after each move; when a view was asked for that is closer than the closest, or wider than the widest
  */
 
 /** More than two device pixels per CSS pixel are not seen, but paid for. */
 const MOST_RATIO = 2;
 /** How grey an old scene is drawn. */
 const OLD = 0.5;
-/** A lost context is asked again after this many ms. */
-const LOST_FOR = 2000;
-
+/** How much smaller, each way, a picture out of sight is kept. */
+const SMALLER = 8;
 export class MapPane {
   canvas = h("canvas", {class: "la-canvas"});
   /** @type {Viewport | null} */
   viewport = null;
+  /** The view it is on its way to, whose tiles are wanted instead of those of all the views before it. @type {Viewport | null} */
+  bound = null;
   /** Whether the view is the home view, which stays fitted when the frame changes. */
   atHome = true;
   visible = true;
@@ -37,23 +39,25 @@ export class MapPane {
   subject = null;
   /** @type {import("../render/shade.js").Quad[]} */
   quads = [];
+  /** What the renderer was given last; positions and values are relative to what is in the middle. @type {import("../render/shade.js").Frame | null} */
+  picture = null;
+  /** The drawn value that its values are relative to. */
+  origin = 0;
   /** @type {[number, number] | null} */
   domain = null;
   /** @type {Ladder | null} */
   ladder = null;
-  lut = lookupTable("viridis");
   /** @type {import("../ui/theme.js").Palette} */
   palette = PALETTE.light;
+  renderers;
   frames = 0;
   /** Own script time of the last frames, ms. @type {number[]} */
   times = [];
-  /** What the copy to the canvas took in addition, which is no part of the script's. */
-  copyTime = 0;
-  /** @type {string} */
-  preferred = "auto";
-
   #plan;
   #context;
+  #colormap = "";
+  /** @type {Uint8Array} */
+  #lut = new Uint8Array();
   /** @type {Point} */
   #size = [0, 0];
   /** @type {number | null} */
@@ -62,14 +66,6 @@ export class MapPane {
   #level = null;
   #held = false;
   #wants = true;
-  /** @type {ReturnType<typeof createGlRenderer>} */
-  #gl = null;
-  #glTried = false;
-  /** Whether the page's context is emulated on the CPU. */
-  #emulated = false;
-  #lostAt = Number.NEGATIVE_INFINITY;
-  #cpu = createCpuRenderer();
-  #curve = createCurveRenderer();
   /** Lines on their way from one ladder to the next. @type {{from: Ladder, since: number} | null} */
   #fading = null;
   /** @type {{from: [number, number], to: [number, number], since: number} | null} */
@@ -78,6 +74,8 @@ export class MapPane {
   #listed = null;
   /** Drawn values in sight. @type {{lo: number, hi: number} | null} */
   #sight = null;
+  /** Drawn values per CSS pixel. */
+  #steep = 0;
   /** What a tile may be off by, and of what. */
   #limit = {of: "", error: Number.NaN};
   #still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -86,6 +84,10 @@ export class MapPane {
   constructor(session, listener) {
     this.session = session;
     this.listener = listener;
+    this.renderers = new Renderers(
+      () => session.part("webgl"),
+      () => this.invalidate(),
+    );
     this.#plan = new Plan(session.store);
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", {alpha: false}));
   }
@@ -108,8 +110,21 @@ export class MapPane {
     return this.ladder?.levels ?? [];
   }
 
+  /** The colours, the same array while they stay. */
+  get lut() {
+    const {colormap} = this.session;
+    if (colormap !== this.#colormap) this.#lut = lookupTable(colormap);
+    this.#colormap = colormap;
+    return this.#lut;
+  }
+
+  /** What the last frame drew, unblended. */
+  get squares() {
+    return this.#plan.squares;
+  }
+
   get rendererKind() {
-    return this.#renderer().kind;
+    return this.renderers.of(this.onLine).kind;
   }
 
   /** @param {number} width @param {number} height CSS pixels */
@@ -124,6 +139,7 @@ export class MapPane {
   setView({center, span}) {
     const [width, height] = this.#size;
     if (width < 1 || ![center[0], center[1], span].every(Number.isFinite) || !(span > 0)) return;
+    this.bound = null; // whoever glides elsewhere ends there, also when it has not yet moved
     this.look(new Viewport([center[0], center[1]], span, width, height));
   }
 
@@ -144,8 +160,10 @@ export class MapPane {
 
   /** @param {Viewport} viewport @param {boolean} [byHand] */
   look(viewport, byHand = true) {
-    if (byHand) this.atHome = false;
-    this.#see(viewport.within(this.session.scene?.z ?? [-20, 16], this.ratio));
+    const possible = viewport.within(this.session.scene?.z ?? [-20, 16], this.ratio);
+    if (byHand && !possible.equals(this.viewport)) this.atHome = false;
+    if (byHand && possible !== viewport) this.listener.stopped(possible.span > viewport.span);
+    this.#see(possible);
   }
 
   /** @param {Viewport} viewport */
@@ -187,19 +205,34 @@ export class MapPane {
   show(visible) {
     if (visible === this.visible) return;
     this.visible = visible;
-    if (visible) this.changed();
-    else {
+    if (visible) {
+      // At once: the next picture of the page is to be the whole one.
+      this.#wants = true;
+      this.draw();
+    } else {
       if (this.#frame !== null) cancelAnimationFrame(this.#frame);
       this.#frame = null;
+      this.#shrink();
       this.session.wantsChanged();
     }
+  }
+
+  /** Out of sight the pixels are given back, all but a small picture: a page that jumps here shows it for a frame. */
+  #shrink() {
+    this.renderers.rest();
+    const {canvas} = this;
+    const [width, height] = [canvas.width, canvas.height].map((side) => Math.ceil(side / SMALLER));
+    const small = new OffscreenCanvas(width, height);
+    small.getContext("2d")?.drawImage(canvas, 0, 0, width, height);
+    canvas.width = width;
+    canvas.height = height;
+    this.#context.drawImage(small, 0, 0);
   }
 
   close() {
     this.visible = false;
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
-    this.#gl?.dispose();
-    this.#cpu.dispose();
+    this.renderers.dispose();
   }
 
   /** What is drawn at a point of the plane, in the field's own unit; null where nothing is. @param {Point} point */
@@ -241,7 +274,7 @@ export class MapPane {
 
   /** What this view wants, best first; null while nobody sees it. @returns {import("../session.js").ViewRequest | null} */
   request() {
-    const subject = this.#target();
+    const subject = this.#target(this.bound);
     if (!this.visible || subject === null || this.session.scene === null) return null;
     const {center, span, width, height} = subject.viewport;
     const {tiles, shown} = this.#plan.wants(subject, this.session.scene.z);
@@ -260,13 +293,15 @@ export class MapPane {
     if (range && range.hi > range.lo) this.session.fit([range.lo, range.hi]);
   }
 
-  /** What should be on screen. @returns {Subject | null} */
-  #target() {
+  capped = () => beyond(this.#sight, this.domain);
+
+  /** What should be on screen, or soon. @param {Viewport | null} [bound] @returns {Subject | null} */
+  #target(bound) {
     const {hash, field, scale} = this.session;
-    if (hash === null || this.viewport === null) return null;
-    const viewport = this.viewport;
+    const viewport = bound ?? this.viewport;
+    if (hash === null || viewport === null) return null;
     const [lowest, highest] = this.session.scene?.z ?? [-20, 16];
-    const level = Math.min(Math.max(viewport.level(this.ratio, this.#level, this.#held), lowest), highest);
+    const level = Math.min(Math.max(viewport.level(this.ratio, this.#level, this.#held && !bound), lowest), highest);
     return {hash, field, scale, viewport: this.#seen(viewport), level, allowed: this.#allowed(field, scale)};
   }
 
@@ -305,24 +340,25 @@ export class MapPane {
 
     const [width, height] = this.#fitCanvas(viewport);
     const origin = this.#origin(subject, viewport);
+    this.origin = origin;
     const {scale} = subject;
     this.quads = this.#plan.quads(viewport, this.ratio, origin, started, blend);
-    this.#render({
+    this.picture = {
       width,
       height,
       pixelRatio: this.ratio,
       quads: this.quads,
       lut: this.lut,
       domain: [colours[0] - origin, colours[1] - origin],
-      levels: fading.map((level) => ({
-        ...level,
-        value: (scale === "log" ? Math.log(level.value) : level.value) - origin,
-      })),
+      relief: this.session.relief,
+      steep: this.#steep,
+      levels: this.#isolines(fading).map((level) => ({...level, value: drawn(level.value, scale) - origin})),
       ...this.palette,
       marks: this.#marks(viewport),
       desaturate: stays ? OLD : 0,
       hurried: this.#held,
-    });
+    };
+    this.renderers.draw(this.picture, this.#context, this.onLine);
     this.frames++;
     this.listener.drawn(this);
     if (this.#wants) {
@@ -330,8 +366,13 @@ export class MapPane {
       this.session.wantsChanged();
     }
     if (moving || this.#fading !== null || this.#recolouring !== null) this.invalidate();
-    this.times.push(performance.now() - started - this.copyTime);
+    this.times.push(performance.now() - started - this.renderers.copied);
     if (this.times.length > 120) this.times.shift();
+  }
+
+  /** @param {Ladder["levels"]} levels */
+  #isolines(levels) {
+    return this.onLine || this.session.layers.includes("isolines") ? levels : [];
   }
 
   /** Positions and values are sent to the renderer relative to what is in the middle. @param {Subject} subject @param {Viewport} viewport */
@@ -367,10 +408,11 @@ export class MapPane {
     const going = this.#recolouring;
     const sameScale = this.#domainScale === `${this.session.field}/${this.session.scale}`;
     this.#domainScale = `${this.session.field}/${this.session.scale}`;
+    if (!sameScale) this.#steep = 0;
     if (shown === null || !sameScale || blend === 0) {
       this.#recolouring = null;
       this.domain = wanted;
-    } else if (wanted !== (going?.to ?? shown)) {
+    } else if (`${wanted}` !== `${going?.to ?? shown}`) {
       this.#recolouring = {from: shown, to: wanted, since: now};
     } else if (going !== null) {
       const t = Math.min((now - going.since) / blend, 1);
@@ -385,13 +427,20 @@ export class MapPane {
   /** The isolines of what is in sight, new ones fading in. @param {Subject} subject @param {number} now @param {number} blend */
   #lines({scale, viewport}, now, blend) {
     const [from0, to0] = this.domain ?? [0, 0];
-    const range = this.onLine ? {lo: from0, hi: to0} : (this.#plan.range(viewport) ?? {lo: 0, hi: 0});
-    this.#sight = this.onLine && this.domain === null ? null : range.hi > range.lo ? range : null;
+    const own = this.onLine ? {lo: from0, hi: to0} : (this.#plan.range(viewport) ?? {lo: 0, hi: 0});
+    this.#sight = this.onLine && this.domain === null ? null : own.hi > own.lo ? own : null;
+    if (this.#sight) this.#steep = steepness(this.#steep, this.#sight, viewport);
     const last = this.ladder;
-    const listed = widened(range, last?.scale === scale ? this.#listed : null);
-    this.#listed = listed;
-    const [lo, hi, from, to] = [range.lo, range.hi, listed.lo, listed.hi].map((value) => undrawn(value, scale));
-    const next = ladder({lo, hi, scale, previous: last, from, to});
+    const span = /** @type {[number, number]} */ ([own.lo, own.hi]);
+    const {levels, linked} = this.session;
+    // Linked maps have the lines of all that they show, and one memory of those before.
+    const all = (this.#sight && linked?.levels(span, scale)) ?? {span, ladder: last, listed: this.#listed};
+    const [low, high] = all.span;
+    const listed = widened({lo: low, hi: high}, all.ladder?.scale === scale ? all.listed : null);
+    const [lo, hi, from, to] = [low, high, listed.lo, listed.hi].map((value) => undrawn(value, scale));
+    const next = levels.length > 0 ? rungsOf(levels, scale) : ladder({lo, hi, scale, previous: all.ladder, from, to});
+    this.#listed = all.listed = listed;
+    all.ladder = next;
     if (last !== null && last.scale === scale && last.rung !== next.rung && blend > 0)
       this.#fading = {from: last, since: now};
     if (last?.scale !== scale) this.#fading = null;
@@ -412,42 +461,4 @@ export class MapPane {
     if (this.canvas.height !== height) this.canvas.height = height;
     return [width, height];
   }
-
-  /** @param {import("../render/shade.js").Frame} frame */
-  #render(frame) {
-    let renderer = this.#renderer();
-    if (!renderer.draw(frame, this.#context)) {
-      this.#lostAt = performance.now();
-      renderer = this.#cpu;
-      renderer.draw(frame, this.#context);
-    }
-    this.copyTime = renderer.copied;
-  }
-
-  #renderer() {
-    if (this.onLine) return this.#curve;
-    if (this.preferred === "cpu") return this.#cpu;
-    if (!this.#glTried || (this.#emulated && this.preferred === "webgl2" && this.#gl === null)) {
-      this.#glTried = true;
-      this.#gl = createGlRenderer();
-      this.#emulated = this.#gl?.software ?? false;
-    }
-    if (this.#emulated && this.preferred !== "webgl2") {
-      // The copy out of an emulated context costs more than colouring here; the page may have its context back.
-      this.#gl?.dispose();
-      this.#gl = null;
-    }
-    const gl = this.#gl;
-    return gl === null || gl.lost || performance.now() - this.#lostAt < LOST_FOR ? this.#cpu : gl;
-  }
-}
-
-/**
- * The range before while it still suits this one, else a new one with some room.
- * @param {{lo: number, hi: number}} range @param {{lo: number, hi: number} | null} last
- */
-function widened({lo, hi}, last) {
-  const width = hi - lo;
-  if (last !== null && last.lo <= lo && last.hi >= hi && last.hi - last.lo <= 1.5 * width) return last;
-  return {lo: lo - 0.15 * width, hi: hi + 0.15 * width};
 }

@@ -1,10 +1,9 @@
 // What a click on the map opens: a point's glyph on the map and its pane beside it. A module of its own, sent by the kernel
 // when it is first asked for; it shares its property names with the main one, and one build.
 
-import {h, say} from "../ui/dom.js";
+import {h, say, svg} from "../ui/dom.js";
 import {glyphOf, pathOf} from "./glyph.js";
 import {Pane, placeOf} from "./pane.js";
-import {svg} from "./plot.js";
 import css from "./point.css";
 import {decodeFinding, request} from "./wire.js";
 import {progress} from "./words.js";
@@ -32,8 +31,8 @@ const PATIENCE = 6000;
 /** Numbers of requests go down from here: those of the map itself go up. Shared by all views of a model. */
 let last = 0;
 
-/** @param {HTMLElement} root @param {Session} session @param {MapPane} map @param {AbortSignal} signal */
-export const open = (root, session, map, signal) => new Point(root, session, map, signal);
+/** @param {import("../ui/host.js").Host} host */
+export const open = (host) => new Point(host);
 
 export class Point {
   #root;
@@ -55,11 +54,11 @@ export class Point {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #patience;
 
-  /** @param {HTMLElement} root @param {Session} session @param {MapPane} map @param {AbortSignal} signal */
-  constructor(root, session, map, signal) {
+  /** @param {import("../ui/host.js").Host} host */
+  constructor({root, session, pane, signal}) {
     this.#root = root;
     this.#session = session;
-    this.#map = map;
+    this.#map = pane;
     this.#live = /** @type {HTMLElement} */ (root.querySelector(".la-live"));
     const hands = {
       close: () => this.#close(),

@@ -1,6 +1,7 @@
 // The spectrum drawn: the density of all eigenvalues on a log axis with its band, the ones that are known each for itself, and
 // where an optimizer's steps stop coming back.
 
+import {svg} from "../ui/dom.js";
 import {bulkOf, domainOf, powerOfTen, scaleOf, valueTicks} from "./scale.js";
 import {number, within} from "./words.js";
 
@@ -8,7 +9,6 @@ import {number, within} from "./words.js";
 /** @typedef {import("./scale.js").Domain} Domain */
 /** @typedef {{finding: Finding, colour: string}} Drawn */
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 160;
 const ROOM = {left: 38, right: 12, top: 18, bottom: 36};
 /** How high the known eigenvalues stand, and their residuals with them. */
@@ -17,17 +17,6 @@ const STEM = 22;
 const BELOW = 0.02;
 /** A line of stability further out than this, in the widths of the spectrum, is told of at the edge. */
 const FAR = 1.5;
-
-/**
- * @param {string} tag @param {Record<string, string | number>} [attributes] @param {...(Element | string)} children
- * @returns {SVGElement}
- */
-export function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...children);
-  return /** @type {SVGElement} */ (element);
-}
 
 /**
  * The lowest and the highest density that are drawn, as powers of ten: from less than one eigenvalue to above the peak.

@@ -1,9 +1,10 @@
 // A quad drawn cell by cell: what shade.js says of each pixel, at a fraction of the cost. A cell of the grid is about two
 // pixels wide, so the values at its corners, the knots, are made first; every row of knots becomes a row of pixels once;
 // and a pixel is then one product and one look into a table, which has its colour and how far away the next line is.
-// Only the few that a line can touch are asked for their slope.
+// Only the few that a line can touch are asked for their slope. Light is made at the knots too: one more product a pixel.
 import {SIZE} from "../spline.js";
-import {FINE, lineAlpha, walk} from "./shade.js";
+import {FINE, SHADES, shadesOf, whitened} from "./relief.js";
+import {lineAlpha, walk} from "./shade.js";
 
 /** @typedef {import("./shade.js").Quad} Quad */
 /** @typedef {import("./shade.js").Patch} Patch */
@@ -17,19 +18,26 @@ const MOST_BINS = 8192;
 
 // Room for one quad, used again by each: a frame makes no garbage. Constants, for then the engine knows where they are.
 const knots = new Float64Array(SIZE * SIZE);
+/** Shades of light on the knots. */
+const lights = new Float64Array(SIZE * SIZE);
 /** Least and greatest knot of each row; NaN where there is a hole. */
 const leastOf = new Float64Array(SIZE);
 const mostOf = new Float64Array(SIZE);
 const cellOf = new Int32Array(SIZE);
 const shareOf = new Float64Array(SIZE);
-/** Of each bin of the quad's values: its colour, and how many bins away from it the next line is at least. */
+/** Of each bin of the quad's values: the entry of its colour, and how many bins away from it the next line is at least. */
 const colours = new Uint32Array(MOST_BINS);
+const tints = new Int32Array(MOST_BINS);
 const distance = new Float64Array(MOST_BINS);
 /** Column of cells of each pixel, and how far in it is. */
 const columnOf = new Int32Array(WIDEST);
 const partOf = new Float64Array(WIDEST);
-/** Bins along a row of knots, and their slope per pixel. */
-const makePlaces = () => ({bin: new Float64Array(WIDEST), slope: new Float64Array(WIDEST)});
+/** Bins along a row of knots, their slope per pixel, and the light. */
+const makePlaces = () => ({
+  bin: new Float64Array(WIDEST),
+  slope: new Float64Array(WIDEST),
+  light: new Float64Array(WIDEST),
+});
 const places = [makePlaces(), makePlaces()];
 /** How many bins around a pixel's own a line can be that touches it, and the pixels where one is. */
 const reach = new Float64Array(WIDEST);
@@ -58,9 +66,15 @@ export function paintCells(quad, {x0, y0, x1, y1}, paint, pixels, general) {
   const lower = cell(startY + (y1 - 1 - y0) * stepY);
   const end = cell(startY) + 2;
   const t = Math.max(quad.t, 0);
-  if (coarse === null) readKnots(fine, left, columns + 1, lower, end);
-  else if (!blendKnots(fine, coarse, fine === quad.to ? t : 1 - t, left, columns + 1, lower, end))
-    return general({x0, y0, x1, y1});
+  const weight = fine === quad.to ? t : 1 - t;
+  const {perSlope} = paint;
+  if (perSlope > 0) {
+    const {to, from: before} = shadesOf(quad, perSlope);
+    const [one, other] = fine === quad.to ? [to, before] : [/** @type {Patch} */ (before), to];
+    readKnots(one, coarse && other, weight, left, columns + 1, lower, end);
+    lights.set(knots);
+  }
+  if (!readKnots(fine, coarse, weight, left, columns + 1, lower, end)) return general({x0, y0, x1, y1});
   for (let x = x0; x < x1; x++) {
     const at = startX + (x - x0) * stepX - left;
     const column = clamp(Math.floor(at), 0, columns - 1);
@@ -82,13 +96,13 @@ export function paintCells(quad, {x0, y0, x1, y1}, paint, pixels, general) {
       row = -1;
     } else {
       if (row === next + 1) [under, over] = [over, under];
-      else placeRow((j + 1) * SIZE, least, perBin, stepX, x0, x1, over);
-      placeRow(j * SIZE, least, perBin, stepX, x0, x1, under);
+      else placeRow((j + 1) * SIZE, least, perBin, stepX, x0, x1, perSlope > 0, over);
+      placeRow(j * SIZE, least, perBin, stepX, x0, x1, perSlope > 0, under);
       row = next;
       reachOut(under, over, widest, Math.abs(stepY), x0, x1);
       for (let at = y; at < stop; at++) {
         const part = clamp(startY + (at - y0) * stepY - next, 0, 1);
-        const found = colourRow(under.bin, over.bin, part, x0, x1, pixels, at * width);
+        const found = colourRow(under, over, part, x0, x1, paint, pixels, at * width);
         drawLines(found, j * SIZE, part, stepX, stepY, at * width, paint, pixels);
       }
     }
@@ -116,7 +130,8 @@ function fillBins(rows, {levels, table, lowest, perTint}) {
   let after = count > 0 ? (value[0] - least) * perBin : Number.POSITIVE_INFINITY;
   for (let i = 0; i < bins; i++) {
     const entry = (least - lowest) * perTint + (perBin > 0 ? (i / perBin) * perTint : 0) + 0.5;
-    colours[i] = table[entry <= 0 ? 0 : entry >= FINE ? FINE - 1 : entry | 0];
+    tints[i] = entry <= 0 ? 0 : entry >= FINE ? FINE - 1 : entry | 0;
+    colours[i] = table[tints[i]];
     while (k < count && after <= i) {
       before = after;
       k++;
@@ -131,8 +146,13 @@ function fillBins(rows, {levels, table, lowest, perTint}) {
 /** The patch with more cells across first. @param {Patch} to @param {Patch} from @returns {[Patch, Patch]} */
 const byFineness = (to, from) => (from.uv[2] - from.uv[0] > to.uv[2] - to.uv[0] ? [from, to] : [to, from]);
 
-/** @param {Patch} patch @param {number} left @param {number} count @param {number} lower @param {number} end */
-function readKnots({grid, offset}, left, count, lower, end) {
+/**
+ * Knots of one patch, or of two mixed. @param {Patch} fine @param {Patch | null} coarse @param {number} weight of the fine one
+ * @param {number} left @param {number} count @param {number} lower @param {number} end @returns {boolean} whether it is done
+ */
+function readKnots(fine, coarse, weight, left, count, lower, end) {
+  if (coarse !== null) return blendKnots(fine, coarse, weight, left, count, lower, end);
+  const {grid, offset} = fine;
   for (let j = lower; j < end; j++) {
     const from = j * SIZE + left;
     const to = (j - lower) * SIZE;
@@ -149,6 +169,7 @@ function readKnots({grid, offset}, left, count, lower, end) {
     leastOf[j - lower] = least + holes; // a number plus NaN is NaN
     mostOf[j - lower] = most + holes;
   }
+  return true;
 }
 
 /**
@@ -206,9 +227,9 @@ function blendKnots(fine, coarse, weight, left, count, lower, end) {
 /**
  * Where the pixels along a row of knots are among the bins.
  * @param {number} first knot @param {number} least @param {number} perBin @param {number} stepX
- * @param {number} x0 @param {number} x1 @param {(typeof places)[number]} row
+ * @param {number} x0 @param {number} x1 @param {boolean} lit @param {(typeof places)[number]} row
  */
-function placeRow(first, least, perBin, stepX, x0, x1, {bin, slope}) {
+function placeRow(first, least, perBin, stepX, x0, x1, lit, {bin, slope, light}) {
   const perPixel = perBin * stepX;
   for (let x = x0; x < x1; x++) {
     const at = first + columnOf[x];
@@ -216,6 +237,7 @@ function placeRow(first, least, perBin, stepX, x0, x1, {bin, slope}) {
     const rise = knots[at + 1] - value;
     bin[x] = (value + partOf[x] * rise - least) * perBin + 0.5;
     slope[x] = Math.abs(rise * perPixel);
+    if (lit) light[x] = lights[at] + partOf[x] * (lights[at + 1] - lights[at]);
   }
 }
 
@@ -235,16 +257,20 @@ function reachOut(under, over, widest, stepY, x0, x1) {
 
 /**
  * Colour a row of pixels, and list those that a line can touch.
- * @param {Float64Array} under @param {Float64Array} over @param {number} part
- * @param {number} x0 @param {number} x1 @param {Uint32Array} pixels @param {number} line
+ * @param {(typeof places)[number]} under @param {(typeof places)[number]} over @param {number} part
+ * @param {number} x0 @param {number} x1 @param {Paint} paint @param {Uint32Array} pixels @param {number} line
  * @returns {number} how many are listed
  */
-function colourRow(under, over, part, x0, x1, pixels, line) {
+function colourRow(under, over, part, x0, x1, {table, perSlope}, pixels, line) {
+  const [lowBin, lowLight, highBin, highLight] = [under.bin, under.light, over.bin, over.light];
   let found = 0;
   for (let x = x0; x < x1; x++) {
-    const low = under[x];
-    const bin = (low + part * (over[x] - low)) & (MOST_BINS - 1);
-    pixels[line + x] = colours[bin];
+    const low = lowBin[x];
+    const bin = (low + part * (highBin[x] - low)) & (MOST_BINS - 1);
+    if (perSlope > 0) {
+      const dark = lowLight[x];
+      pixels[line + x] = table[((dark + part * (highLight[x] - dark)) & (SHADES - 1)) * FINE + tints[bin]];
+    } else pixels[line + x] = colours[bin];
     if (distance[bin] < reach[x]) candidates[found++] = x;
   }
   return found;
@@ -275,17 +301,4 @@ function drawLines(found, first, part, stepX, stepY, line, {levels, pixelRatio},
     const shown = lineAlpha(levels, k, v, slopeX * slopeX + slopeY * slopeY, pixelRatio);
     if (shown > 0) pixels[line + x] = whitened(pixels[line + x], shown);
   }
-}
-
-/** @param {number} colour packed @param {number} share */
-function whitened(colour, share) {
-  const r = colour & 255;
-  const g = (colour >> 8) & 255;
-  const b = (colour >> 16) & 255;
-  return (
-    0xff000000 |
-    ((b + share * (255 - b) + 0.5) << 16) |
-    ((g + share * (255 - g) + 0.5) << 8) |
-    (r + share * (255 - r) + 0.5)
-  );
 }

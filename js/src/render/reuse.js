@@ -15,7 +15,7 @@ const still = ({from, t}) => from === null || t >= 1;
  * @returns {{dx: number, dy: number, areas: Area[]} | null}
  */
 export function reusable(last, next) {
-  const alike = /** @type {const} */ (["width", "height", "pixelRatio", "lut", "desaturate", "relief"]);
+  const alike = /** @type {const} */ (["width", "height", "pixelRatio", "lut", "desaturate", "relief", "steep"]);
   if (last === null || alike.some((name) => last[name] !== next[name])) return null;
   if (`${last.background}${last.hatch}` !== `${next.background}${next.hatch}`) return null;
   const before = new Map(last.quads.map((quad) => [nameOf(quad), quad]));

@@ -1,8 +1,9 @@
 import {describe, expect, it} from "vitest";
 import {lookupTable} from "../colour.js";
 import {SIZE} from "../spline.js";
+import {RELIEF, steepness} from "./relief.js";
 import {reusable, shift} from "./reuse.js";
-import {shadeFrame} from "./shade.js";
+import {paintOf, paintPixels, shadeFrame} from "./shade.js";
 
 /** @typedef {import("./shade.js").Frame} Frame */
 
@@ -124,11 +125,53 @@ describe("a quad drawn by cells", () => {
     ["on its way from what was finer", {from: to, to: from, t: 0.3}],
     ["magnified a thousandfold", {from: null, to: {...to, uv: [0.25, 0.25, 0.2509765625, 0.2509765625]}, t: 1}],
   ]))
-    it(`is what its pixels are: ${name}`, () => {
-      const one = {...quad, rect: /** @type {const} */ ([-20.3, 11.6, 190.1, 139.9])};
-      const frame = view(0, 0, {quads: [/** @type {any} */ (one)], domain: [0.8, 3]});
-      const byCells = picture(frame);
-      // A trace of relief sends every pixel the general way.
-      expect(apart(byCells, picture({...frame, relief: 1e-9}))).toBeLessThanOrEqual(1);
-    });
+    for (const relief of [0, 1])
+      it(`is what its pixels are: ${name}${relief ? ", under light" : ""}`, () => {
+        const one = /** @type {any} */ ({...quad, rect: [-20.3, 11.6, 190.1, 139.9]});
+        const frame = view(0, 0, {quads: [one], domain: [0.8, 3], relief});
+        const byCells = picture(frame);
+        const byPixels = picture({...frame, quads: []});
+        paintPixels(one, {x0: 0, y0: 12, x1: 190, y1: 140}, paintOf(frame), byPixels);
+        // A shade is rounded on its way: the next one is at most a step away.
+        expect(apart(byCells, byPixels)).toBeLessThanOrEqual(relief ? 2 : 1);
+      });
+});
+
+it("light shows no facets: it changes from pixel to pixel as the slope does, in a tile magnified sixteen times", () => {
+  const bowl = Float32Array.from({length: SIZE * SIZE}, (_, k) => {
+    const [a, b] = [(k % SIZE) / 128 - 0.5, Math.floor(k / SIZE) / 128 - 0.5];
+    return a * a + b * b;
+  });
+  /** @type {[number, number, number, number]} */
+  const uv = [0.46875, 0.46875, 0.53125, 0.53125];
+  const quads = [
+    {rect: /** @type {const} */ ([0, 0, 400, 400]), from: null, t: 1, to: {grid: bowl, key: "", offset: 0, uv}},
+  ];
+  const grey = new Uint8Array(768).fill(128);
+  const steep = 0.002 / 400;
+  const frame = {...view(0, 0), ...{width: 400, height: 400, quads, lut: grey, levels: [], relief: 1, steep}};
+  const bytes = new Uint8Array(picture(/** @type {any} */ (frame)).buffer);
+  for (let x = 1; x < 400; x++)
+    expect(Math.abs(bytes[4 * (200 * 400 + x)] - bytes[4 * (200 * 400 + x - 1)])).toBeLessThanOrEqual(1);
+  // From shade on one side of the bottom to light on the other, by the formula of the light.
+  const light = (/** @type {number} */ x) => {
+    const slope = (2 * (x / 400 - 0.5) * 0.0625 * 0.0625) / 400 / steep;
+    const at = (slope * Math.SQRT1_2) / Math.sqrt(1 + slope * slope);
+    return at > 0 ? 128 + at * RELIEF.light * 127 : 128 + at * RELIEF.shade * 128;
+  };
+  for (let x = 5; x < 400; x += 30) expect(Math.abs(bytes[4 * (200 * 400 + x)] - light(x + 0.5))).toBeLessThan(1.5);
+});
+
+it("the light stands still while the range in sight wavers, and follows a zoom without a jump", () => {
+  const view = {width: 800, height: 500};
+  const home = steepness(0, {lo: 0, hi: 10}, view);
+  for (const hi of [7, 10, 14]) expect(steepness(home, {lo: 0, hi}, view)).toBe(home);
+  let last = home;
+  for (let hi = 10; hi > 1e-6; hi *= 0.97) {
+    const next = steepness(last, {lo: 0, hi}, view);
+    expect(next).toBeLessThanOrEqual(last);
+    expect(next).toBeGreaterThanOrEqual(0.969 * last);
+    last = next;
+  }
+  expect(last / home).toBeLessThan(2e-7);
 });

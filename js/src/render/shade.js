@@ -3,6 +3,7 @@
 import {MAX_LEVELS} from "../ladder.js";
 import {SIZE} from "../spline.js";
 import {paintCells} from "./cells.js";
+import {FINE, packed, perSlopeOf, shadesOf, tableOf, whitened} from "./relief.js";
 
 /**
  * One filled grid and how to read it. The drawn value at grid coordinates is grid + offset, relative to the frame's
@@ -39,6 +40,8 @@ import {paintCells} from "./cells.js";
  * @property {[number, number, number]} hatch colour of the stripes over what is not finite, 0 to 255
  * @property {number} desaturate 0 to 1: greys an old picture that is kept while a new one loads
  * @property {number} [relief] 0 to 1: soft light from the upper left; 0 when left out
+ * @property {number} [steep] the slope that the light takes for one of 45 degrees, in drawn values per CSS pixel; without it
+ *   the domain over a hundred pixels
  * @property {{name: string, x: number}[]} [marks] of a curve: x in device pixels
  * @property {boolean} [hurried] in the middle of a gesture, where a coarser picture in time is better than a fine one late
  */
@@ -59,9 +62,6 @@ export const LOOK = {
   plateauEnd: 1e-4,
   hatchPeriod: 9,
   hatchWidth: 1.6,
-  // How many pixels it takes the whole domain to rise on a slope of 45 degrees.
-  reliefRise: 100,
-  reliefDepth: 0.24,
 };
 
 /**
@@ -137,7 +137,8 @@ export function walk({uv: [u0, v0, u1, v1]}, [x0, y0, x1, y1], x, y) {
  * @returns {Row}
  */
 export function makeRow(length) {
-  return {value: new Float64Array(length), slopeX: new Float64Array(length), slopeY: new Float64Array(length)};
+  const numbers = () => new Float64Array(length);
+  return {value: numbers(), slopeX: numbers(), slopeY: numbers()};
 }
 
 /**
@@ -247,17 +248,6 @@ export function lineAlpha({count, value: at, major, alpha, half, gap}, below, va
 }
 
 /**
- * How much lighter (positive) or darker a slope is: −1 to 1.
- * @param {number} slopeX of the drawn value, in domains per CSS pixel
- * @param {number} slopeY
- */
-export function lightOn(slopeX, slopeY) {
-  const x = slopeX * LOOK.reliefRise;
-  const y = slopeY * LOOK.reliefRise;
-  return ((x + y) * Math.SQRT1_2) / Math.sqrt(1 + x * x + y * y);
-}
-
-/**
  * How much of a pixel a stripe of the hatch covers. The stripes are fixed to the picture and never move under a pan.
  * @param {number} x
  * @param {number} y
@@ -268,35 +258,6 @@ export function hatchAt(x, y, pixelRatio) {
   const along = (x + y + 0.5) % period;
   return coverage(Math.abs(along - period / 2) * Math.SQRT1_2, (LOOK.hatchWidth * pixelRatio) / 2);
 }
-
-/** The lookup table four times as fine: the nearest entry is then within half a step of the interpolated colour. */
-export const FINE = 1024;
-
-/**
- * @param {Uint8Array} lut
- * @param {number} desaturate
- */
-function fineTable(lut, desaturate) {
-  const table = new Float32Array(3 * FINE);
-  const colour = [0, 0, 0];
-  for (let i = 0; i < FINE; i++) {
-    const x = (i / (FINE - 1)) * 255;
-    const entry = Math.min(Math.floor(x), 254);
-    for (let c = 0; c < 3; c++) {
-      colour[c] = lut[3 * entry + c] + (x - entry) * (lut[3 * entry + 3 + c] - lut[3 * entry + c]);
-    }
-    const grey = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2];
-    for (let c = 0; c < 3; c++) table[3 * i + c] = colour[c] + desaturate * (grey - colour[c]);
-  }
-  return table;
-}
-
-/**
- * @param {number} r
- * @param {number} g
- * @param {number} b
- */
-const packed = (r, g, b) => 0xff000000 | ((b + 0.5) << 16) | ((g + 0.5) << 8) | (r + 0.5);
 
 /** A hole's colour. @param {number} x @param {number} y @param {Paint} paint */
 export function hatched(x, y, {pixelRatio, background, hatch}) {
@@ -311,10 +272,10 @@ export function hatched(x, y, {pixelRatio, background, hatch}) {
 /** What all quads of a frame are painted with. @typedef {ReturnType<typeof paintOf>} Paint */
 
 /** @param {Frame} frame */
-function paintOf(frame) {
+export function paintOf(frame) {
   const {width, height, pixelRatio, domain, background, hatch, relief = 0} = frame;
   const perDomain = domain[1] > domain[0] ? 1 / (domain[1] - domain[0]) : 0;
-  const colours = fineTable(frame.lut, frame.desaturate);
+  const perSlope = relief > 0 ? perSlopeOf(frame) : 0;
   return {
     width,
     height,
@@ -322,13 +283,13 @@ function paintOf(frame) {
     background,
     hatch,
     perDomain,
-    colours,
     levels: prepareLevels(frame),
     lowest: domain[0],
     /** Entries of the table per drawn value. */
     perTint: perDomain * (FINE - 1),
-    table: Uint32Array.from({length: FINE}, (_, i) => packed(colours[3 * i], colours[3 * i + 1], colours[3 * i + 2])),
-    depth: relief * LOOK.reliefDepth,
+    table: tableOf(frame, perSlope > 0 ? relief : 0),
+    /** 0 where there is no light. */
+    perSlope,
     /** How far from its middle a line can be seen, in device pixels. */
     widest: (pixelRatio * LOOK.majorWidth) / 2 + 0.5,
   };
@@ -360,8 +321,7 @@ export function shadeFrame(frame, pixels, areas = [{x0: 0, y0: 0, x1: frame.widt
       const general = (/** @type {Area} */ part) => {
         striped = paintPixels(quad, part, paint, pixels) || striped;
       };
-      if (paint.depth > 0) general(parts[i]);
-      else paintCells(quad, parts[i], paint, pixels, general);
+      paintCells(quad, parts[i], paint, pixels, general);
     }
   }
   return striped;
@@ -386,14 +346,17 @@ const sizeOf = ({x0, y0, x1, y1}) => Math.max(0, x1 - x0) * Math.max(0, y1 - y0)
  * @param {Uint32Array} pixels
  * @returns {boolean} whether something was hatched
  */
-function paintPixels(quad, {x0, y0, x1, y1}, paint, pixels) {
-  const {width, pixelRatio, perDomain, lowest, depth, widest, levels, colours} = paint;
+export function paintPixels(quad, {x0, y0, x1, y1}, paint, pixels) {
+  const {width, pixelRatio, perDomain, lowest, perSlope, widest, levels, table} = paint;
   const row = makeRow(x1);
   const scratch = makeRow(x1);
   const {value, slopeX, slopeY} = row;
+  const lit = perSlope > 0 ? shadesOf(quad, perSlope) : null;
+  const light = makeRow(x1);
   const {count, value: at} = levels;
   let striped = false;
   for (let y = y0; y < y1; y++) {
+    if (lit) readQuadRow(lit, y, x0, x1, light, scratch);
     readQuadRow(quad, y, x0, x1, row, scratch);
     // Levels not above the value: it changes little from one pixel to the next, so walking beats searching.
     let below = 0;
@@ -407,28 +370,16 @@ function paintPixels(quad, {x0, y0, x1, y1}, paint, pixels) {
       while (below < count && at[below] <= v) below++;
       while (below > 0 && at[below - 1] > v) below--;
 
-      const t = (v - lowest) * perDomain;
-      const entry = 3 * ((t <= 0 ? 0 : t >= 1 ? FINE - 1 : t * (FINE - 1) + 0.5) | 0);
-      let r = colours[entry];
-      let g = colours[entry + 1];
-      let b = colours[entry + 2];
+      const tint = clamped((v - lowest) * perDomain) * (FINE - 1) + 0.5;
+      const colour = table[(light.value[x] | 0) * FINE + (tint | 0)];
       const sx = slopeX[x];
       const sy = slopeY[x];
-      if (depth > 0) {
-        const light = 1 + depth * lightOn(sx * perDomain * pixelRatio, sy * perDomain * pixelRatio);
-        r = Math.min(255, r * light);
-        g = Math.min(255, g * light);
-        b = Math.min(255, b * light);
-      }
       // The sum is at least the slope: a cheap way to see that no line can be near.
       const reach = (Math.abs(sx) + Math.abs(sy)) * widest;
       if ((below > 0 && v - at[below - 1] < reach) || (below < count && at[below] - v < reach)) {
         const line = lineAlpha(levels, below, v, sx * sx + sy * sy, pixelRatio);
-        r += line * (255 - r);
-        g += line * (255 - g);
-        b += line * (255 - b);
-      }
-      pixels[y * width + x] = packed(r, g, b);
+        pixels[y * width + x] = whitened(colour, line);
+      } else pixels[y * width + x] = colour;
     }
   }
   return striped;

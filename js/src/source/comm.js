@@ -160,6 +160,16 @@ export class CommSource {
     return this.ask("probe", {at}, PROBE_PATIENCE);
   }
 
+  /** Whether what is asked for may still be answered. */
+  get answers() {
+    return this.state !== "static" && this.state !== "frozen";
+  }
+
+  /** Which kernel this is: a new one has a new name. */
+  get boot() {
+    return this.#boot;
+  }
+
   /** What the axes mean. @returns {Promise<Captioned | null>} null when no answer can be had */
   caption() {
     return this.ask("caption");
@@ -208,7 +218,7 @@ export class CommSource {
     // What another page of this kernel was answered still shows that the kernel is there.
     if (!forOther || message.k === "ready") this.#take(message);
     if (this.#acknowledges(message)) this.#answered();
-    else if (!this.#isOpen()) this.#greetAgain();
+    else if (!this.#isOpen()) this.greetAgain();
   }
 
   /** Whether a message shows that the kernel has read what was last asked. @param {Message} message */
@@ -232,7 +242,7 @@ export class CommSource {
       this.#seen = Math.max(this.#seen, message.n);
       this.#unacknowledged += message.tiles.length;
       // A scene message was lost on the way: ask what is shown now, rather than draw it under another name.
-      if (message.epoch > this.epoch) this.#greetAgain();
+      if (message.epoch > this.epoch) this.greetAgain();
       if (message.epoch !== this.epoch) return;
       for (const tile of message.tiles) this.#arrived(tile);
     } else if (message.k !== "status") {
@@ -247,7 +257,7 @@ export class CommSource {
         // One that asks about a plane which has gone is nobody's mistake.
         if (message.k === "error" && message.code === "stale_epoch") return;
       }
-      if (message.k === "error" && message.code === "stale_epoch") return this.#greetAgain();
+      if (message.k === "error" && message.code === "stale_epoch") return this.greetAgain();
       if (message.k === "error" && message.code === "closed") {
         this.#forget();
         this.#closed = true;
@@ -304,7 +314,7 @@ export class CommSource {
     const waits = this.#asked.size > 0 || (this.#missing.size > 0 && !this.#numbered);
     this.#waitingSince = waits ? performance.now() : null;
     if (this.state === "busy") this.#become("live");
-    else if (!this.#isOpen()) this.#greetAgain();
+    else if (!this.#isOpen()) this.greetAgain();
   }
 
   #isOpen() {
@@ -335,7 +345,7 @@ export class CommSource {
   }
 
   /** A greeting out of turn, for something that came: not one for each of a flood. */
-  #greetAgain() {
+  greetAgain() {
     if (this.#open && !this.#closed && performance.now() - this.#toldAt >= HELLO_AT[1]) this.#greet();
   }
 

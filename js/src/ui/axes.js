@@ -1,12 +1,11 @@
 // Ticks and titles along the two axes: what each direction is, and how long 1 is.
 
 import {formatLevel, tickStep, ticks} from "../ladder.js";
-import {labelled, significant} from "./dom.js";
+import {labelled, significant, svg} from "./dom.js";
 
 /** @typedef {import("../viewport.js").Viewport} Viewport */
 /** @typedef {import("../protocol.js").Axis} Axis */
 
-const SVG = "http://www.w3.org/2000/svg";
 const TICK = 5;
 /** Base line of the title of b, from the left. */
 const TITLE = 20;
@@ -29,13 +28,6 @@ export function axisTitle(letter, axis) {
   const {name, length, unit = ""} = axis;
   const one = typeof length === "number" ? ` · 1 = ${significant(length, 3)} ${unit}`.trimEnd() : "";
   return `${letter} · ${name}${one}`;
-}
-
-/** @param {string} tag @param {Record<string, string | number>} attributes */
-function svg(tag, attributes) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  return element;
 }
 
 /** @typedef {{name: string, labels: {at: number, text: string}[], shift: ReturnType<typeof labelled>["shift"]}} Values  at: from the top */

@@ -40,27 +40,49 @@ export class Bar {
   shift = h("div", {class: "la-bar-shift"});
   fit = h(
     "button",
-    {type: "button", class: "la-plain la-fit", title: "Let the colours span the values in sight"},
+    {type: "button", class: "la-plain", title: "Let the colours span the values in sight, and stay"},
     "fit",
   );
-  element = h("div", {class: "la-bar"}, this.canvas, this.shift, this.labels, this.fit);
+  auto = h("button", {type: "button", class: "la-plain", title: "Let the colours span the home view"}, "auto");
+  element = h(
+    "div",
+    {class: "la-bar"},
+    ...[this.canvas, this.shift, this.labels, h("div", {class: "la-fit"}, this.fit, this.auto)],
+  );
   #drawn = "";
+  /** @type {Uint8Array | null} */
+  #lut = null;
 
   /**
    * @param {{domain: [number, number], scale: Scale, levels: readonly Level[], lut: Uint8Array, height: number,
-   *   ratio: number}} what domain in drawn values
+   *   ratio: number, capped: {above: boolean, below: boolean}, locked: boolean}} what domain in drawn values; capped: whether
+   *   there are values beyond its ends; locked: it is not that of the home view
    */
-  draw({domain, scale, levels, lut, height, ratio}) {
-    const state = [...domain, scale, height, ratio, ...levels.map((level) => `${level.value}${level.major}`)].join();
-    if (state === this.#drawn || height < 20) return;
+  draw({domain, scale, levels, lut, height, ratio, capped, locked}) {
+    const {above, below} = capped;
+    const lines = levels.map((level) => `${level.value}${level.major}`);
+    const state = [...domain, scale, height, ratio, above, below, locked, ...lines].join();
+    if ((state === this.#drawn && lut === this.#lut) || height < 20) return;
     this.#drawn = state;
+    this.#lut = lut;
+    this.auto.hidden = !locked;
+    this.fit.setAttribute("aria-pressed", String(locked));
     const [lo, hi] = domain;
     const y = (/** @type {number} */ value) => height * (1 - (drawn(value, scale) - lo) / (hi - lo || 1));
     this.#paint(levels, y, lut, height, ratio);
 
     const {labels, shift} = labelsOf(domain, scale, height);
     say(this.shift, shift === null ? "" : `${shift.from} + ${shift.unit} ×`);
-    this.labels.replaceChildren(...labels.map(({at, text}) => h("span", {style: `top:${at.toFixed(1)}px`}, text)));
+    // The colours at the ends stand for all values beyond them, and say so.
+    const end = (/** @type {string} */ sign, /** @type {number} */ w, /** @type {number} */ at) => ({
+      at,
+      text: `${sign} ${formatLevel(Number(undrawn(w, scale).toPrecision(3)))}`,
+    });
+    const ends = [...(above ? [end("≥", hi, 0)] : []), ...(below ? [end("≤", lo, height)] : [])];
+    const free = labels.filter(({at}) => ends.every((one) => Math.abs(one.at - at) >= BETWEEN_LABELS));
+    this.labels.replaceChildren(
+      ...[...free, ...ends].map(({at, text}) => h("span", {style: `top:${at.toFixed(1)}px`}, text)),
+    );
   }
 
   /**

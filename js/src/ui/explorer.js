@@ -1,23 +1,26 @@
 // One view of an explorer: the card with its map, controls and status line, wired to what the views of a model share.
 
-import {undrawn} from "../colour.js";
+import {kindOf, undrawn} from "../colour.js";
+import {isView} from "../model.js";
 import {MapPane} from "../panes/map.js";
-import {CELLS, cover, errorOf, isComplete} from "../tiles.js";
-import {About} from "./about.js";
+import {LOOK} from "../render/shade.js";
+import {CELLS, cover} from "../tiles.js";
 import {Axes} from "./axes.js";
 import {Bar, labelsOf} from "./bar.js";
+import {countNodes, NONE} from "./counts.js";
 import {h, say} from "./dom.js";
 import {attachGestures} from "./gestures.js";
 import {Header} from "./header.js";
-import {Nodes} from "./nodes.js";
 import {Readout} from "./readout.js";
-import {Sliders} from "./sliders.js";
 import {StatusLine} from "./status.js";
 import {PALETTE, watchTheme} from "./theme.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../session.js").Change} Change */
-/** @typedef {import("../protocol.js").Sample} Sample */
+
+/** @typedef {import("./host.js").Piece} Piece */
+/** @typedef {import("./host.js").Room} Room */
+/** @typedef {import("../viewport.js").Viewport} Viewport */
 
 /** Room around the map, CSS pixels: wide cards, and those where only map, bar and sliders remain. */
 const ROOM = {left: 72, top: 14, right: 86, bottom: 50};
@@ -37,11 +40,9 @@ export class ExplorerView {
   #axes = new Axes();
   #bar = new Bar();
   #header;
-  #sliders;
+  #sliders = h("div", {class: "la-sliders"});
   #readout;
   #status = new StatusLine();
-  #nodes = new Nodes();
-  #about;
   #area = h("div", {class: "la-area"});
   #map = h("div", {class: "la-map"});
   #blank = h("div", {class: "la-blank"});
@@ -50,18 +51,36 @@ export class ExplorerView {
   #error = h("div", {class: "la-note la-error", role: "status"});
   #stale = h("div", {class: "la-note", role: "status"});
   #room = ROOM;
+  /** What parts have reserved of it. @type {Partial<Room>} */
+  #reserved = {};
   #visible = true;
   #updateTheme = () => {};
-  /** Views that this page has told the model: their echoes are no news. @type {string[]} */
-  #told = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #hinting;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #saving;
-  /** What is beside the map once a point was clicked (point/index.js). @type {import("../point/index.js").Point | null} */
+  /** What parts have put into this view. @type {Piece[]} */
+  #pieces = [];
+  /** What is beside the map once a point was clicked. @type {import("../point/index.js").Point | null} */
   #point = null;
-  #counts = this.#none();
+  /** Whether the instrument is here, or on its way. */
+  #equipped = false;
+  #counts = NONE;
   #countsDue = true;
+  /** What gestures and buttons do: parts may do it in their own way. @type {import("./gestures.js").Hands} */
+  #hands = {
+    panBy: (dx, dy) => this.#look((view) => view.panBy(dx, dy)),
+    whole: (distance) => Math.round(distance * this.#pane.ratio) / this.#pane.ratio,
+    zoomAt: (factor, at) => this.#look((view) => view.zoomAt(factor, at)),
+    cell: () => ((this.#pane.viewport?.scale ?? 1) * 2 ** -(this.#pane.level ?? 0)) / CELLS,
+    size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
+    home: () => this.#pane.home(),
+    probe: () => this.#readout.probeCentre(),
+    press: (at) => this.#press(at),
+    hover: (at) => this.#readout.hover(at),
+    gesture: (active) => this.#pane.hold(active),
+    hint: () => this.#showHint("Click the map, or hold Ctrl, to zoom with the wheel"),
+  };
 
   /** @param {Session} session @param {AbortSignal} signal */
   constructor(session, signal) {
@@ -71,20 +90,22 @@ export class ExplorerView {
     this.#pane = new MapPane(session, {
       drawn: () => this.#afterFrame(),
       viewed: (viewport) => this.#viewed(viewport),
+      stopped: (closest) => this.#hands.refuse?.(closest),
     });
     this.#header = new Header(
       {
         scale: (chosen) => this.#choose("scale", chosen),
-        field: (name) => this.#choose("field", name),
+        field: (name) => {
+          // What the colours were fitted to were values of another field.
+          model.set("domain", []);
+          this.#choose("field", name);
+        },
         tolerance: (share) => this.#choose("tolerance", share),
-        home: () => this.#pane.home(),
-        zoom: (factor) => this.#zoom(factor),
-        step: (kind) => session.source.order(kind),
-        bookmark: (name) => session.bookmark(name),
+        home: () => this.#hands.home(),
+        zoom: (factor) => this.#hands.zoomAt(factor),
       },
       signal,
     );
-    this.#sliders = new Sliders(session, signal);
     this.#readout = new Readout({
       toPlane: (pixels) => {
         const [a, b] = this.#pane.viewport?.toPlane(pixels) ?? [0, 0];
@@ -99,9 +120,8 @@ export class ExplorerView {
       field: () => session.fieldName,
       scene: () => `${session.epoch}/${session.hash}`,
     });
-    this.#about = new About({scene: () => session.scene, caption: () => session.source.caption()}, signal);
     this.element = this.#build();
-    this.#pane.preferred = model.get("renderer") ?? "auto";
+    this.#pane.renderers.preferred = model.get("renderer") ?? "auto";
     this.#listen();
     this.#expose();
   }
@@ -115,9 +135,15 @@ export class ExplorerView {
     return this.#pane.homeInSight();
   }
 
+  /** @param {{center: number[], span: number}} view */
+  setView(view) {
+    this.#pane.setView(view);
+  }
+
   /** @param {Change} what */
   onChange(what) {
-    this.#point?.changed(what);
+    for (const piece of this.#pieces) piece.changed?.(what);
+    if (what === "state") this.#equip();
     if (what === "scene" && this.#pane.atHome) this.#pane.home();
     if (what === "style") this.#restyle();
     if (what === "tiles" || what === "scene" || what === "scale") {
@@ -137,50 +163,34 @@ export class ExplorerView {
   #build() {
     const {canvas} = this.#pane;
     const {vertical, horizontal, pill, live} = this.#readout;
-    this.#area.append(
-      canvas,
-      this.#nodes.element,
-      vertical,
-      horizontal,
-      this.#blank,
-      this.#hint,
-      this.#error,
-      this.#stale,
-      pill,
-    );
+    this.#area.append(canvas, vertical, horizontal, this.#blank, this.#hint, this.#error, this.#stale, pill);
     this.#map.append(this.#axes.element, this.#area, this.#bar.element);
     const refresh = h("button", {type: "button"}, "Refresh");
     refresh.addEventListener("click", () => this.#session.source.order("refresh"), {signal: this.#signal});
     this.#stale.append(h("span", {}, "The model has changed since this map."), refresh);
-    this.#status.recipe.addEventListener("click", () => this.#about.open(), {signal: this.#signal});
-    const {nodes} = this.#status;
-    const toggle = () => {
-      nodes.ariaPressed = String(!this.#nodes.element.toggleAttribute("hidden"));
-      this.#pane.invalidate();
-    };
-    nodes.addEventListener("click", toggle, {signal: this.#signal});
     const dismiss = h("button", {type: "button", "aria-label": "dismiss"}, "×");
     dismiss.addEventListener("click", () => this.#session.dismissError(), {signal: this.#signal});
     this.#error.append(h("span"), dismiss);
     this.#bar.fit.addEventListener("click", () => this.#pane.fit(), {signal: this.#signal});
+    this.#bar.auto.addEventListener("click", () => this.#session.fit(null), {signal: this.#signal});
     const body = h("div", {class: "la-body"}, this.#map);
     const root = h(
       "div",
       {
         class: "lossatlas",
+        dir: "ltr",
         tabindex: 0,
         role: "application",
-        "aria-label":
-          "Map of the loss. Arrows pan, plus and minus zoom, 0 is home, Enter reads the value in the middle, c its curvature.",
+        "aria-label": "Map of the loss",
+        "aria-description": "Arrows pan, plus and minus zoom, 0 is home, Enter reads the value in the middle.",
         // JupyterLab has shortcuts for the same keys, and a menu for the same button.
         "data-lm-suppress-shortcuts": "true",
         "data-jp-suppress-context-menu": "",
       },
       this.#header.element,
       body,
-      this.#sliders.element,
+      this.#sliders,
       this.#status.element,
-      this.#about.element,
       live,
     );
     // JupyterLab looks from the focused element upwards, and its own selectors may match before it comes to the root.
@@ -191,24 +201,7 @@ export class ExplorerView {
 
   #listen() {
     const signal = this.#signal;
-    attachGestures(
-      this.element,
-      this.#area,
-      {
-        panBy: (dx, dy) => this.#look((view) => view.panBy(dx, dy)),
-        whole: (distance) => Math.round(distance * this.#pane.ratio) / this.#pane.ratio,
-        zoomAt: (factor, at) => this.#look((view) => view.zoomAt(factor, at)),
-        cell: () => ((this.#pane.viewport?.scale ?? 1) * 2 ** -(this.#pane.level ?? 0)) / CELLS,
-        size: () => [this.#pane.viewport?.width ?? 0, this.#pane.viewport?.height ?? 0],
-        home: () => this.#pane.home(),
-        probe: () => this.#readout.probeCentre(),
-        press: (at) => this.#press(at),
-        hover: (at) => this.#readout.hover(at),
-        gesture: (active) => this.#pane.hold(active),
-        hint: () => this.#showHint("Click the map, or hold Ctrl, to zoom with the wheel"),
-      },
-      signal,
-    );
+    attachGestures(this.element, this.#area, this.#hands, signal);
     const greet = () => {
       if (this.#greeted) return;
       this.#greeted = true;
@@ -227,17 +220,31 @@ export class ExplorerView {
     );
     const resized = new ResizeObserver(() => this.#layout());
     resized.observe(this.#map);
-    // A cell that scrolls out of sight draws nothing and wants nothing.
-    const seen = new IntersectionObserver((entries) => {
-      this.#visible = entries[entries.length - 1].isIntersecting;
+    // A cell that scrolls out of sight draws nothing and wants nothing, nor does a page behind another.
+    let onPage = true;
+    const show = () => {
+      this.#visible = onPage && !document.hidden;
       this.#pane.show(this.#visible);
+    };
+    const seen = new IntersectionObserver((entries) => {
+      onPage = entries[entries.length - 1].isIntersecting;
+      show();
     });
     seen.observe(this.element);
+    document.addEventListener("visibilitychange", show, {signal});
     signal.addEventListener("abort", () => {
       resized.disconnect();
       seen.disconnect();
     });
-    document.addEventListener("visibilitychange", () => this.#pane.invalidate(), {signal});
+    // Another screen leaves the map's size in CSS pixels as it is, and its pixels too few or too many.
+    const sharpen = () => {
+      this.#pane.changed();
+      const now = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+      now.addEventListener("change", sharpen, {once: true, signal});
+    };
+    sharpen();
+    // On paper every map is in sight.
+    addEventListener("beforeprint", () => this.#pane.draw(), {signal});
     this.#describe();
   }
 
@@ -250,15 +257,22 @@ export class ExplorerView {
     const {onLine} = this.#pane;
     this.#room = onLine ? LINE_ROOM : size === "narrow" ? NARROW_ROOM : ROOM;
     const {left, top, right, bottom} = this.#room;
+    const {right: aside = 0, top: above = 0} = this.#reserved;
     const wanted = Number(this.#session.model.get("height") ?? HEIGHT) || HEIGHT;
     // Higher than wide, a narrow map would be mostly outside the home extent.
-    const height = Math.max(160, size === "narrow" ? Math.min(wanted, width - right + bottom) : wanted);
+    const height = Math.max(160, size === "narrow" ? Math.min(wanted, width - right + bottom) : wanted) + above;
     this.#map.style.height = `${height}px`;
-    Object.assign(this.#area.style, {left: `${left}px`, top: `${top}px`, right: `${right}px`, bottom: `${bottom}px`});
-    Object.assign(this.#bar.element.style, {top: `${top}px`, bottom: `${bottom}px`, right: "0", width: `${right}px`});
-    this.#sliders.element.style.paddingLeft = `${left}px`;
+    const px = (/** @type {number} */ length) => `${length}px`;
+    Object.assign(this.#area.style, {
+      left: px(left),
+      top: px(top + above),
+      right: px(right + aside),
+      bottom: px(bottom),
+    });
+    Object.assign(this.#bar.element.style, {top: px(top + above), bottom: px(bottom), right: "0", width: px(right)});
+    this.#sliders.style.paddingLeft = `${left}px`;
     const before = this.#pane.viewport;
-    this.#pane.resize(width - left - right, height - top - bottom);
+    this.#pane.resize(width - left - right - aside, height - top - bottom - above);
     if (before === null) this.#firstView();
     this.#pane.changed();
   }
@@ -275,36 +289,21 @@ export class ExplorerView {
   #restyle() {
     const {model} = this.#session;
     this.#updateTheme();
-    this.#pane.preferred = model.get("renderer") ?? "auto";
-    const view = model.get("view");
-    if (isView(view) && !this.#told.includes(JSON.stringify([view.center, view.span]))) this.#pane.setView(view);
+    this.#pane.renderers.preferred = model.get("renderer") ?? "auto";
     this.#layout();
   }
 
-  /** @param {import("../viewport.js").Viewport} viewport */
+  /** @param {Viewport} viewport */
   #viewed({center, span}) {
     this.#countsDue = true;
-    const {model} = this.#session;
     clearTimeout(this.#saving);
-    this.#saving = setTimeout(() => {
-      const view = {center: [...center], span};
-      const text = JSON.stringify([view.center, span]);
-      if (this.#told.at(-1) === text) return;
-      this.#told = [...this.#told.slice(-15), text];
-      model.set("view", view);
-      this.#session.save(0);
-    }, SAVE_VIEW_AFTER);
+    this.#saving = setTimeout(() => this.#session.tell({center: [...center], span}), SAVE_VIEW_AFTER);
   }
 
-  /** @param {(view: import("../viewport.js").Viewport) => import("../viewport.js").Viewport} change */
+  /** @param {(view: Viewport) => Viewport} change */
   #look(change) {
     const {viewport} = this.#pane;
     if (viewport !== null) this.#pane.look(change(viewport));
-  }
-
-  /** @param {number} factor */
-  #zoom(factor) {
-    this.#look((view) => view.zoomAt(factor));
   }
 
   /** @param {"scale" | "field" | "tolerance"} trait @param {string | number} value */
@@ -318,11 +317,56 @@ export class ExplorerView {
   async #press(pixels) {
     const {viewport} = this.#pane;
     const at = viewport && (pixels ? viewport.toPlane(pixels) : viewport.center);
-    const part = await this.#session.part();
+    const part = this.#session.source.answers && (await this.#session.part("point"));
     if (!part) return this.#showHint("A kernel is needed to measure a point");
-    this.#point ??= part.open(this.element, this.#session, this.#pane, this.#signal);
-    // Since then it was zoomed: it was a double click.
-    if (at && viewport === this.#pane.viewport) this.#point?.press(at);
+    this.#point ??= /** @type {import("../point/index.js").Point} */ (this.#open(part));
+    // Since then it was zoomed: it was a double click. The frame may have got another size while the part was on its way.
+    const now = this.#pane.viewport;
+    const zoomed = now !== viewport && now?.width === viewport?.width && now?.height === viewport?.height;
+    if (at && !zoomed) this.#point?.press(at);
+  }
+
+  /** What the first picture can do without comes after it. */
+  async #equip() {
+    if (this.#equipped || this.#session.source.state !== "live" || this.#pane.frames === 0) return;
+    this.#equipped = true;
+    const part = await this.#session.part("instrument");
+    this.#equipped = part !== null;
+    if (part && !this.#signal.aborted) this.#open(part);
+  }
+
+  /** @param {{open(host: import("./host.js").Host): Piece}} part */
+  #open(part) {
+    const piece = part.open({
+      root: this.element,
+      map: this.#map,
+      area: this.#area,
+      sliders: this.#sliders,
+      session: this.#session,
+      pane: this.#pane,
+      header: this.#header,
+      bar: this.#bar,
+      status: this.#status,
+      readout: this.#readout,
+      lines: LOOK,
+      axes: (at) => this.#drawAxes(new Axes(), at),
+      hands: this.#hands,
+      signal: this.#signal,
+      look: (change) => this.#look(change),
+      hint: (text, ms) => this.#showHint(text, ms),
+      press: (pixels) => this.#press(pixels),
+      announce: (text) => this.#readout.speak(text),
+      reserve: (more) => {
+        this.#reserved = {...this.#reserved, ...more};
+        this.#layout();
+      },
+    });
+    this.#pieces.push(piece);
+    // JupyterLab looks from the focused element upwards, and its own selectors may match before it comes to the root.
+    for (const control of this.element.querySelectorAll("input, select, button"))
+      control.setAttribute("data-lm-suppress-shortcuts", "true");
+    this.#pane.invalidate();
+    return piece;
   }
 
   /** @param {string} text @param {number} [ms] */
@@ -339,63 +383,36 @@ export class ExplorerView {
     const {viewport, domain, subject} = pane;
     if (viewport === null || subject === null) return;
     const {scale} = subject;
-    const values = pane.onLine && domain ? this.#values(domain, scale, viewport.height) : null;
-    this.#axes.draw(viewport, this.#room, this.#session.scene?.axes ?? [], values);
-    if (domain !== null && values === null) {
+    this.#drawAxes(this.#axes, {left: this.#room.left, top: this.#room.top + (this.#reserved.top ?? 0)});
+    if (domain !== null && !pane.onLine) {
       const {levels, lut, ratio} = pane;
-      this.#bar.draw({domain, scale, levels, lut, height: viewport.height, ratio});
+      const {locked} = this.#session;
+      this.#bar.draw({domain, scale, levels, lut, height: viewport.height, ratio, capped: pane.capped(), locked});
     }
-    this.#nodes.draw(pane.quads, pane.ratio, pane.onLine);
     this.#readout.draw();
-    this.#point?.draw();
+    for (const piece of this.#pieces) piece.draw?.();
     this.element.dataset.renderer = pane.rendererKind;
+    this.#equip();
     if (this.#countsDue) {
       this.#countsDue = false;
-      this.#counts = this.#count();
+      this.#counts = countNodes(this.#pane, this.#session);
       this.#describe();
     }
   }
 
+  /** @param {Axes} axes @param {{left: number, top: number}} at where the area lies in their picture */
+  #drawAxes(axes, at) {
+    const {viewport, domain, subject, onLine} = this.#pane;
+    if (!viewport || !subject) return axes.element;
+    const values = onLine && domain ? this.#values(domain, subject.scale, viewport.height) : null;
+    axes.draw(viewport, at, this.#session.scene?.axes ?? [], values);
+    return axes.element;
+  }
+
   /** The axis of a curve. @param {[number, number]} domain @param {import("../tiles.js").Scale} scale @param {number} height */
   #values(domain, scale, height) {
-    const name = this.#session.fieldName + (scale === "log" ? " · log scale" : "");
+    const name = this.#session.fieldName + (scale === "linear" ? "" : ` · ${kindOf(scale)} scale`);
     return {name, ...labelsOf(domain, scale, height), key: `${name}${domain}`};
-  }
-
-  /** How many of the view's nodes are evaluated, and how many of them are not finite. Shared borders count once. */
-  #count() {
-    const {subject} = this.#pane;
-    const counts = this.#none();
-    if (subject === null) return counts;
-    const {hash, field, scale, viewport, level} = subject;
-    const addresses = cover(viewport.rect, level);
-    const right = Math.max(...addresses.map(({x}) => x));
-    const upper = Math.max(...addresses.map(({y}) => y));
-    for (const address of addresses) {
-      // A tile owns its left and lower border; the view's outer ones belong to the last of each row and column.
-      const column = address.x === right ? 1 : 0;
-      const row = address.y === upper ? 1 : 0;
-      const {onLine} = this.#pane;
-      counts.total += (CELLS + column) * (onLine ? 1 : CELLS + row);
-      const data = (this.#pane.sufficient(address) ?? this.#session.store.get(hash, field, address))?.data;
-      if (data === undefined) continue;
-      // Of an ancestor that is good enough, its nodes in this square.
-      const share = 2 ** (data.z - address.z);
-      const cells = share * (data.nodes - 1);
-      const centres = share * share * (data.centres?.length ?? 0);
-      counts.evaluated += Math.round((cells + column) * (onLine ? 1 : cells + row) + centres);
-      counts.bad += share === 1 ? data.bad : 0;
-      counts.noise ||= data.noise && !isComplete(data);
-      // The worse of two says enough of both.
-      if (data.sample && !(data.sample.shape < (counts.sample?.shape ?? 0))) counts.sample = data.sample;
-      counts.error = Math.max(counts.error, errorOf(data, scale) ?? Number.POSITIVE_INFINITY);
-    }
-    return counts;
-  }
-
-  /** @returns {{evaluated: number, total: number, bad: number, noise: boolean, error: number, sample: Sample | null}} */
-  #none() {
-    return {evaluated: 0, total: 0, bad: 0, noise: false, error: 0, sample: null};
   }
 
   /** The words of the card: cheap, and only what differs is touched. */
@@ -406,9 +423,7 @@ export class ExplorerView {
     const slice = this.#pane.onLine ? "line" : "plane";
     Object.assign(this.element.dataset, {state, slice, epoch: String(session.epoch)});
     this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale, session.tolerance);
-    const enabled = state !== "static" && state !== "frozen";
-    this.#sliders.draw(scene, session.position, enabled);
-    this.#header.planes(session.around, Object.keys(session.bookmarks), enabled);
+    this.#sliders.hidden = !scene?.turns || !source.answers;
     const {pending} = source;
     const hash = this.#pane.subject?.hash ?? session.hash;
     const {closed} = source;
@@ -430,7 +445,7 @@ export class ExplorerView {
     say(this.#blank, nothing ? blankWords(state, closed) : "");
     this.#error.hidden = error === null;
     say(/** @type {Element} */ (this.#error.firstElementChild), error ?? "");
-    this.#stale.hidden = status?.model_changed !== true || state === "frozen" || state === "static";
+    this.#stale.hidden = status?.model_changed !== true || !source.answers;
   }
 
   /** What scripts and tests may ask. */
@@ -441,17 +456,18 @@ export class ExplorerView {
       stats: () => ({
         frames: pane.frames,
         drawMs: pane.times.at(-1) ?? null,
-        copyMs: pane.copyTime,
+        copyMs: pane.renderers.copied,
         messages: session.messages,
         pending: session.source.pending,
         centre: pane.centre(),
         level: pane.level,
-        ...this.#count(),
-        complete: this.#complete(),
+        ...countNodes(pane, session),
+        complete: this.#complete() && pane.bound === null,
         epoch: session.epoch,
         hash: pane.subject?.hash ?? null,
         scale: session.scale,
         domain: pane.domain?.map((value) => undrawn(value, session.scale)) ?? null,
+        isolines: pane.levels.map(({value}) => value),
         renderer: pane.rendererKind,
       }),
       valueAt: (/** @type {number} */ a, /** @type {number} */ b) => pane.valueAt([a, b]),
@@ -469,9 +485,6 @@ export class ExplorerView {
     return cover(subject.viewport.rect, subject.level).every((address) => this.#pane.sufficient(address) !== null);
   }
 }
-
-/** @param {any} view @returns {view is {center: [number, number], span: number}} */
-const isView = (view) => Array.isArray(view?.center) && view.center.length === 2 && view.span > 0;
 
 /** @param {import("../source/comm.js").State} state @param {boolean} closed */
 function blankWords(state, closed) {

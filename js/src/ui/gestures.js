@@ -18,9 +18,10 @@ const STILL = 4;
  *   home(): void, probe(): void, press(at?: [number, number]): void,
  *   hover(at: [number, number] | null): void,
  *   gesture(active: boolean): void,
- *   hint(): void
+ *   hint(): void, refuse?(closer: boolean): void
  * }} Hands  whole: the nearest distance that is whole device pixels, by which a picture can be moved as it is; cell: pixels
- *   of a cell of the drawn level; press: without a drag, or by key in the middle; gesture: one begins or ends; hint: the wheel was left to the page
+ *   of a cell of the drawn level; press: without a drag, or by key in the middle; gesture: one begins or ends; hint: the wheel was left to the page;
+ *   refuse: there is no closer view, or no wider one
  */
 
 /**

@@ -1,23 +1,35 @@
 // The top of the card: what is shown, on which scale, and the way home.
 
+import {kindOf, linthresh} from "../colour.js";
 import {h, say} from "./dom.js";
 
 /** @typedef {import("../protocol.js").Scene} Scene */
 /**
  * @typedef {{
- *   scale(chosen: string): void, field(name: string): void, tolerance(share: number): void, home(): void, zoom(factor: number): void,
- *   step(kind: "back" | "forward"): void, bookmark(name: string): void
+ *   scale(chosen: string): void, field(name: string): void, tolerance(share: number): void, home(): void, zoom(factor: number): void
  * }} Choices
  */
 
 /** Tolerances to choose from, beside one that was set otherwise. */
 const SHARES = [0, 0.001, 0.003, 0.01, 0.03, 0.1];
 
-/** @param {string} text @param {string} label @param {string} title */
-const button = (text, label, title) => h("button", {type: "button", "aria-label": label, title}, text);
+/**
+ * The buttons at the right: what it shows, its name and, for whoever points at it, what it does. Those that a part serves wait
+ * for it. @type {[name: string, text: string, label: string, title: string][]}
+ */
+const TOOLS = [
+  ["home", "⌂", "home view", "The home view (0)"],
+  ["back", "←", "view before", "The view before (Alt + ←)"],
+  ["forward", "→", "next view", "The view after (Alt + →)"],
+  ["out", "\u2212", "zoom out", "Zoom out (\u2212)"],
+  ["in", "+", "zoom in", "Zoom in (+)"],
+  ["box", "▣", "zoom to a box", "Zoom to a box that you draw (Shift + drag)"],
+  ["surface", "3D", "3D surface", "The surface of this view, beside the map"],
+  ["take", "⤓", "take it away", "Save the picture, copy the caption"],
+];
 
 export class Header {
-  element = h("header", {class: "la-head"});
+  element = h("div", {class: "la-head"});
   #title = h("span", {class: "la-title"});
   #field = h("select", {"aria-label": "field"});
   #fieldBox = h("label", {class: "la-choice"}, h("span", {}, "field"), this.#field);
@@ -26,8 +38,7 @@ export class Header {
     "select",
     {"aria-label": "scale"},
     this.#auto,
-    h("option", {value: "linear"}, "linear"),
-    h("option", {value: "log"}, "log"),
+    ...["linear", "log", "symlog"].map((value) => h("option", {value}, value)),
   );
 
   #tolerance = h("select", {
@@ -35,57 +46,27 @@ export class Header {
     title: "What the map may be off by, as a share of the range in sight: fewer nodes are evaluated",
   });
 
-  #back = button("‹", "plane before", "The plane before");
-  #forward = button("›", "next plane", "The plane after");
-  #names = h("datalist", {id: `la-${Math.random().toString(36).slice(2)}`});
-  #bookmark = h("input", {
-    type: "text",
-    list: this.#names.id,
-    placeholder: "bookmark",
-    "aria-label": "bookmark",
-    title: "A new name keeps this plane, a known one shows it again",
-  });
+  /** @type {Record<string, HTMLButtonElement>} */
+  tools = Object.fromEntries(
+    TOOLS.map(([name, text, label, title]) => [name, h("button", {type: "button", "aria-label": label, title}, text)]),
+  );
+  /** Where a part puts further choices. */
+  more = h("span", {class: "la-more"});
 
   /** @param {Choices} choices @param {AbortSignal} signal */
   constructor(choices, signal) {
-    const home = button("home", "home view", "The home view (0)");
-    const out = button("\u2212", "zoom out", "Zoom out (\u2212)");
-    const closer = button("+", "zoom in", "Zoom in (+)");
+    const {tools} = this;
+    for (const [name] of TOOLS) tools[name].disabled = !["home", "in", "out"].includes(name);
     const scaleBox = h("label", {class: "la-choice"}, h("span", {}, "scale"), this.#scale);
-    const buttons = h(
-      "div",
-      {class: "la-buttons"},
-      ...[this.#back, this.#forward, this.#bookmark, this.#names, home, out, closer],
-    );
+    const buttons = h("div", {class: "la-buttons"}, ...Object.values(tools));
     const errorBox = h("label", {class: "la-choice"}, h("span", {}, "error"), this.#tolerance);
-    this.element.append(this.#title, this.#fieldBox, scaleBox, errorBox, buttons);
+    this.element.append(this.#title, this.#fieldBox, scaleBox, errorBox, this.more, buttons);
     this.#tolerance.addEventListener("change", () => choices.tolerance(Number(this.#tolerance.value)), {signal});
     this.#scale.addEventListener("change", () => choices.scale(this.#scale.value), {signal});
     this.#field.addEventListener("change", () => choices.field(this.#field.value), {signal});
-    home.addEventListener("click", () => choices.home(), {signal});
-    this.#back.addEventListener("click", () => choices.step("back"), {signal});
-    this.#forward.addEventListener("click", () => choices.step("forward"), {signal});
-    const named = () => {
-      const name = this.#bookmark.value.trim();
-      this.#bookmark.value = "";
-      if (name) choices.bookmark(name);
-    };
-    this.#bookmark.addEventListener("change", named, {signal});
-    this.#bookmark.addEventListener("keydown", (event) => event.stopPropagation(), {signal});
-    out.addEventListener("click", () => choices.zoom(0.5), {signal});
-    closer.addEventListener("click", () => choices.zoom(2), {signal});
-  }
-
-  /**
-   * The planes that were seen. @param {{back?: number, forward?: number}} around @param {string[]} bookmarks
-   * @param {boolean} enabled
-   */
-  planes({back, forward}, bookmarks, enabled) {
-    this.#back.disabled = !enabled || !back;
-    this.#forward.disabled = !enabled || !forward;
-    this.#bookmark.disabled = !enabled;
-    if (bookmarks.join() !== [...this.#names.options].map((option) => option.value).join())
-      this.#names.replaceChildren(...bookmarks.map((value) => h("option", {value})));
+    tools.home.addEventListener("click", () => choices.home(), {signal});
+    tools.out.addEventListener("click", () => choices.zoom(0.5), {signal});
+    tools.in.addEventListener("click", () => choices.zoom(2), {signal});
   }
 
   /**
@@ -100,8 +81,10 @@ export class Header {
     if (names.join() !== [...this.#field.options].map((option) => option.value).join())
       this.#field.replaceChildren(...fields.map(({name, label}) => h("option", {value: name}, label ?? name)));
     this.#field.value = field;
-    say(this.#auto, `${scale} (auto)`);
-    this.#scale.value = ["linear", "log"].includes(chosen) ? chosen : "auto";
+    say(this.#auto, `${kindOf(scale)} (auto)`);
+    this.#scale.value = chosen;
+    const c = linthresh(scale);
+    this.#scale.title = c ? `A symmetric logarithm, linear within ± ${c}` : "";
     const shares = [...new Set([...SHARES, tolerance])].sort((a, b) => a - b);
     if (this.#tolerance.length !== shares.length)
       this.#tolerance.replaceChildren(

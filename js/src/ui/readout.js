@@ -6,6 +6,8 @@ import {coordinate, h, say, significant} from "./dom.js";
 /** @typedef {[number, number]} Point */
 
 const DWELL_MS = 150;
+/** Nothing is spoken sooner after the last thing than this. */
+const SPEAK_EVERY = 1000;
 /** The height of the pill and its distance from the pointer. */
 const ROOM_ABOVE = 46;
 
@@ -31,6 +33,9 @@ export class Readout {
   #exact = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #dwell;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #speaking;
+  #spoke = 0;
 
   /** @param {Reading} reading */
   constructor(reading) {
@@ -82,8 +87,19 @@ export class Readout {
     this.pill.style.transform = `translate(${x}, ${y})`;
   }
 
+  /** To whoever listens: the newest, and never in a rush. @param {string} text */
+  speak(text) {
+    clearTimeout(this.#speaking);
+    const spoken = () => {
+      this.#spoke = performance.now();
+      say(this.live, text);
+    };
+    this.#speaking = setTimeout(spoken, Math.max(0, this.#spoke + SPEAK_EVERY - performance.now()));
+  }
+
   close() {
     clearTimeout(this.#dwell);
+    clearTimeout(this.#speaking);
   }
 
   /** @param {Point} point */
@@ -104,7 +120,7 @@ export class Readout {
     if (this.#about !== about) return;
     if (answer !== null) this.#exact = exactText(this.reading.field(), answer);
     this.draw();
-    say(this.live, this.pill.textContent ?? "");
+    this.speak(this.pill.textContent ?? "");
   }
 
   /** @param {boolean} shown */

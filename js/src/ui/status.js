@@ -1,5 +1,6 @@
 // The last line of the card: is it live, how much is really computed, how fast, and which recipe it is.
 
+import {linthresh} from "../colour.js";
 import {counted, h, say, significant} from "./dom.js";
 
 /** @typedef {import("../source/comm.js").State} State */
@@ -40,6 +41,17 @@ export function previewWords({rests_on, level, shape}) {
   return `a preview on ${rests_on}, ${errors}`;
 }
 
+/**
+ * An error of what is drawn, in the field's own terms: of a symmetric logarithm a share of the value and what is left near 0,
+ * for |sinh(w ± ε) − sinh w| ≤ (e^ε − 1) |sinh w| + sinh ε. @param {number} error @param {string} scale
+ */
+export function withinWords(error, scale) {
+  if (scale === "linear") return significant(error, 2);
+  const share = `${significant(100 * Math.expm1(error), 2)} %`;
+  const c = linthresh(scale);
+  return c ? `${share} and ${significant(2 * c * Math.sinh(error), 2)}` : share;
+}
+
 export class StatusLine {
   #dot = h("span", {class: "la-dot"});
   #state = h("span", {class: "la-state", role: "status"});
@@ -51,7 +63,7 @@ export class StatusLine {
   /** What is measured, by mode and recipe: pressed, it says what the axes mean. */
   recipe = h("button", {type: "button", class: "la-plain la-recipe"});
   element = h(
-    "footer",
+    "div",
     {class: "la-foot"},
     h("span", {class: "la-line"}, this.#dot, this.#state),
     this.nodes,
@@ -64,7 +76,7 @@ export class StatusLine {
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
    *   hash: string | null, mode: string, notes: readonly string[], closed: boolean, noise: boolean, error: number,
-   *   finished: boolean, scale: string, dtype: string, sample: Sample | null}} facts evaluated, total: nodes of the view; bad: not finite; error: stated,
+   *   finished: boolean, scale: string, dtype: string, sample: Sample | null, unlogged: boolean}} facts evaluated, total: nodes of the view; bad: not finite; unlogged: some that have no logarithm; error: stated,
    *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for; sample: what a preview rests on
    */
   draw({
@@ -84,11 +96,12 @@ export class StatusLine {
     scale,
     dtype,
     sample,
+    unlogged,
   }) {
     say(this.#state, stateWords(state, pending, status, closed));
     this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
     const all = evaluated >= total;
-    const within = scale === "log" ? `${significant(100 * Math.expm1(error), 2)} %` : significant(error, 2);
+    const within = withinWords(error, scale);
     const rest = !evaluated ? "" : finished ? `, rest within ± ${within}` : ", rest interpolated";
     const floor = finished && noise ? `, at the noise floor of ${dtype}` : "";
     const resolve = floor && " Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
@@ -106,8 +119,9 @@ export class StatusLine {
     two(this.#rate, working && status.rate ? counted(status.rate) : "", "nodes/s");
     // When all that is in sight is there, the kernel goes on with what a pan would show.
     two(this.#queue, working && !all && !finished ? counted(status.queue) : "", "to go");
-    this.#bad.hidden = bad === 0;
-    say(/** @type {Element} */ (this.#bad.lastChild), `${counted(bad)} not finite`);
+    this.#bad.hidden = bad === 0 && !unlogged;
+    const why = [...(bad ? [`${counted(bad)} not finite`] : []), ...(unlogged ? ["no logarithm"] : [])];
+    say(/** @type {Element} */ (this.#bad.lastChild), why.join(", "));
     say(this.recipe, hash === null ? "" : `${MODES[mode] ? `${MODES[mode]} · ` : ""}recipe ${hash.slice(0, 7)}`);
     this.recipe.title = [...notes, "Click: what the axes mean."].join("\n");
   }

@@ -1,6 +1,6 @@
 // Where the map is evaluated, on request: a dot at every node of what is drawn. Between them it is interpolated.
 
-import {h} from "./dom.js";
+import {h} from "../ui/dom.js";
 
 /** Closer together, CSS pixels, dots would hide the map. */
 const CROWDED = 4;
@@ -42,4 +42,16 @@ export class Nodes {
     });
     this.element.replaceChildren(...dots);
   }
+}
+
+/** Pressed, the count of nodes puts a dot at each. @param {import("../ui/host.js").Host} host @returns {import("../ui/host.js").Piece} */
+export function nodes({pane, status, signal}) {
+  const dots = new Nodes();
+  pane.canvas.after(dots.element);
+  const toggle = () => {
+    status.nodes.ariaPressed = String(!dots.element.toggleAttribute("hidden"));
+    pane.invalidate();
+  };
+  status.nodes.addEventListener("click", toggle, {signal});
+  return {draw: () => dots.draw(pane.quads, pane.ratio, pane.onLine)};
 }

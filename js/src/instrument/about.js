@@ -1,6 +1,6 @@
 // What the axes mean, in words: at once what the page knows, then the caption that the kernel makes, to be copied.
 
-import {h, say} from "./dom.js";
+import {h, say} from "../ui/dom.js";
 
 /** @typedef {import("../protocol.js").Scene} Scene */
 
@@ -8,7 +8,7 @@ import {h, say} from "./dom.js";
 const briefly = (scene) =>
   [...(scene?.axes.map(({about, name}) => about || name) ?? []), ...(scene?.notes ?? [])].join("\n");
 
-export class About {
+class About {
   #text = h("p");
   #wait = h("span", {class: "la-about-wait", role: "status"});
   #copy = h("button", {type: "button"}, "copy");
@@ -52,4 +52,12 @@ export class About {
       say(this.#wait, "marked: Ctrl+C copies it");
     }
   }
+}
+
+/** Pressed, the recipe says what the axes mean. @param {import("../ui/host.js").Host} host @returns {import("../ui/host.js").Piece} */
+export function about({root, session, status, signal}) {
+  const box = new About({scene: () => session.scene, caption: () => session.source.caption()}, signal);
+  root.append(box.element);
+  status.recipe.addEventListener("click", () => box.open(), {signal});
+  return {};
 }

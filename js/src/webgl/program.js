@@ -1,7 +1,8 @@
 // The shader: shade.js once more, in GLSL.
 import {MAX_LEVELS} from "../ladder.js";
+import {RELIEF} from "../render/relief.js";
+import {LOOK} from "../render/shade.js";
 import {SIZE} from "../spline.js";
-import {LOOK} from "./shade.js";
 
 /** What a non-finite number is in a texture: the comparisons that would detect NaN may be optimised away by a driver. */
 export const HOLE = 3e38;
@@ -31,7 +32,8 @@ uniform vec4 uToWalk, uFromWalk;  // first pixel's place in that cell, step per 
 uniform vec2 uOffset;         // of to, of from
 uniform float uT;             // 1 when there is no from
 uniform vec2 uDomain;         // lowest, 1 / (highest - lowest)
-uniform float uRatio, uDesaturate, uRelief;
+uniform float uRatio, uDesaturate;
+uniform vec2 uRelief;         // how strong it is, and what turns a slope per pixel into one that is 1 at 45 degrees
 uniform vec3 uBackground, uHatch;
 uniform int uCount;
 uniform vec4 uLevel[${MAX_LEVELS}];  // value, half width in pixels, alpha, 1 for a major one
@@ -42,20 +44,44 @@ float coverage(float distance, float halfWidth) {
   return max(0.0, min(distance + 0.5, halfWidth) - max(distance - 0.5, -halfWidth));
 }
 
-// Drawn value, and its slope per pixel in x and y.
-vec3 read(sampler2D grid, ivec2 firstCell, vec4 walk, float offset, vec2 pixel) {
+// From one knot to the next, at a knot: see relief.js.
+float changeAt(sampler2D grid, ivec2 at, ivec2 along) {
+  int place = at.x * along.x + at.y * along.y;
+  int p = place - clamp(place - 1, 0, ${SIZE - 3});
+  ivec2 first = at - p * along;
+  return (float(p) - 1.5) * texelFetch(grid, first, 0).r + float(2 - 2 * p) * texelFetch(grid, first + along, 0).r
+    + (float(p) - 0.5) * texelFetch(grid, first + 2 * along, 0).r;
+}
+
+float lightAt(sampler2D grid, ivec2 at, vec2 perChange) {
+  vec2 rise = perChange * vec2(changeAt(grid, at, ivec2(1, 0)), changeAt(grid, at, ivec2(0, 1)));
+  float square = dot(rise, rise);
+  return square < 1e30 ? (rise.x + rise.y) * ${Math.SQRT1_2} / sqrt(1.0 + square) : 0.0;
+}
+
+// Drawn value, its slope per pixel in x and y, and the light on it.
+vec4 read(sampler2D grid, ivec2 firstCell, vec4 walk, float offset, vec2 pixel) {
   vec2 at = walk.xy + pixel * walk.zw;
   ivec2 cell = clamp(firstCell + ivec2(floor(at)), ivec2(0), ivec2(${SIZE - 2}));
+  ivec2 up = cell + ivec2(0, 1);
+  ivec2 right = ivec2(1, 0);
   vec2 f = clamp(at - vec2(cell - firstCell), 0.0, 1.0);
   float v00 = texelFetch(grid, cell, 0).r;
-  float v10 = texelFetch(grid, cell + ivec2(1, 0), 0).r;
-  float v01 = texelFetch(grid, cell + ivec2(0, 1), 0).r;
-  float v11 = texelFetch(grid, cell + ivec2(1, 1), 0).r;
-  if (max(max(v00, v10), max(v01, v11)) > 1e38) return vec3(${HOLE.toExponential()}, 0.0, 0.0);
+  float v10 = texelFetch(grid, cell + right, 0).r;
+  float v01 = texelFetch(grid, up, 0).r;
+  float v11 = texelFetch(grid, up + right, 0).r;
+  if (max(max(v00, v10), max(v01, v11)) > 1e38) return vec4(${HOLE.toExponential()}, 0.0, 0.0, 0.0);
   float twist = v11 - v10 - v01 + v00;
   float climb = v01 - v00;
   float rise = v10 - v00 + f.y * twist;
-  return vec3(v00 + f.y * climb + offset + f.x * rise, rise * walk.z, (climb + f.x * twist) * walk.w);
+  float light = 0.0;
+  if (uRelief.x * uRelief.y > 0.0) {
+    vec2 perChange = walk.zw * uRelief.y;
+    light = mix(
+      mix(lightAt(grid, cell, perChange), lightAt(grid, cell + right, perChange), f.x),
+      mix(lightAt(grid, up, perChange), lightAt(grid, up + right, perChange), f.x), f.y);
+  }
+  return vec4(v00 + f.y * climb + offset + f.x * rise, rise * walk.z, (climb + f.x * twist) * walk.w, light);
 }
 
 int levelsBelow(float value) {
@@ -93,7 +119,7 @@ float lineAlpha(float value, float slope) {
 void main() {
   vec2 place = vec2(gl_FragCoord.x, uTop - gl_FragCoord.y) - 0.5;
   vec2 pixel = place - uRect.xy;
-  vec3 drawn = read(uTo, uToCell, uToWalk, uOffset.x, pixel);
+  vec4 drawn = read(uTo, uToCell, uToWalk, uOffset.x, pixel);
   if (drawn.x > 1e38) {
     float period = ${float(LOOK.hatchPeriod)} * uRatio;
     float along = mod(place.x + place.y + 0.5, period);
@@ -102,16 +128,13 @@ void main() {
     return;
   }
   if (uT < 1.0) {
-    vec3 old = read(uFrom, uFromCell, uFromWalk, uOffset.y, pixel);
+    vec4 old = read(uFrom, uFromCell, uFromWalk, uOffset.y, pixel);
     if (old.x < 1e38) drawn = mix(old, drawn, uT);
   }
   float t = clamp((drawn.x - uDomain.x) * uDomain.y, 0.0, 1.0);
   vec3 c = texture(uLut, vec2((t * 255.0 + 0.5) / 256.0, 0.5)).rgb;
   c = mix(c, vec3(dot(c, vec3(0.2126, 0.7152, 0.0722))), uDesaturate);
-  if (uRelief > 0.0) {
-    vec2 rise = drawn.yz * uDomain.y * uRatio * ${float(LOOK.reliefRise)};
-    float light = (rise.x + rise.y) * ${Math.SQRT1_2} / sqrt(1.0 + dot(rise, rise));
-    c = min(vec3(1.0), c * (1.0 + uRelief * ${float(LOOK.reliefDepth)} * light));
-  }
+  float light = uRelief.x * drawn.w;
+  c += light * (light > 0.0 ? ${float(RELIEF.light)} * (1.0 - c) : ${float(RELIEF.shade)} * c);
   colour = vec4(mix(c, vec3(1.0), lineAlpha(drawn.x, length(drawn.yz))), 1.0);
 }`;

@@ -58,7 +58,7 @@ const grid = new Float32Array(SIZE * SIZE);
 /**
  * @param {string[]} keys
  * @param {Float32Array} [values]
- * @returns {import("./shade.js").Frame}
+ * @returns {import("../render/shade.js").Frame}
  */
 const frame = (keys, values = grid) => ({
   width: 40,

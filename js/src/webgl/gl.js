@@ -1,18 +1,18 @@
 // The WebGL2 renderer. A page has one context, however many maps it shows: browsers drop the oldest beyond eight or so.
 // Every widget's module is a copy of its own, so the one engine hangs on globalThis, counted by its users.
+import {page} from "../page.js";
+import {perSlopeOf} from "../render/relief.js";
+import {pixelsOf, prepareLevels, walk} from "../render/shade.js";
 import {SIZE} from "../spline.js";
 import {FRAGMENT, HOLE, VERTEX} from "./program.js";
-import {pixelsOf, prepareLevels, walk} from "./shade.js";
 
 /**
- * @typedef {import("./shade.js").Frame} Frame
- * @typedef {import("./shade.js").Patch} Patch
- * @typedef {import("./shade.js").Quad} Quad
+ * @typedef {import("../render/shade.js").Frame} Frame
+ * @typedef {import("../render/shade.js").Patch} Patch
+ * @typedef {import("../render/shade.js").Quad} Quad
  * @typedef {OffscreenCanvas | HTMLCanvasElement} AnyCanvas
  * @typedef {ReturnType<typeof createEngine>} Engine
  */
-
-const PAGE = Symbol.for("lossatlas/1");
 
 /** Bytes of textures kept: some 750 tiles. */
 const BUDGET = 48 << 20;
@@ -29,10 +29,11 @@ function detachedCanvas() {
  * @param {() => AnyCanvas} [canvasFactory] used by the first renderer of the page
  */
 export function createGlRenderer(canvasFactory = detachedCanvas) {
-  const page = pageSlots();
-  page.gl ??= makeEngine(canvasFactory);
-  if (!page.gl) return null;
-  const engine = page.gl;
+  const shared = page();
+  shared.gl ??= makeEngine(canvasFactory);
+  if (!shared.gl) return null;
+  /** @type {Engine} */
+  const engine = shared.gl;
   const owner = engine.join();
   let open = true;
   return {
@@ -57,20 +58,9 @@ export function createGlRenderer(canvasFactory = detachedCanvas) {
     dispose() {
       if (!open) return;
       open = false;
-      if (engine.leave(owner) === 0 && page.gl === engine) page.gl = null;
+      if (engine.leave(owner) === 0 && shared.gl === engine) shared.gl = null;
     },
   };
-}
-
-/**
- * What all copies of this module in a page share.
- * @returns {{gl?: Engine | null}}
- */
-function pageSlots() {
-  const globals = /** @type {Record<symbol, {gl?: Engine | null} | undefined>} */ (/** @type {unknown} */ (globalThis));
-  const slots = globals[PAGE] ?? {};
-  globals[PAGE] = slots;
-  return slots;
 }
 
 /** @param {() => AnyCanvas} canvasFactory */
@@ -217,7 +207,7 @@ function createPipeline(gl) {
     gl.uniform1f(at("uRatio"), pixelRatio);
     gl.uniform2f(at("uDomain"), domain[0], range > 0 ? 1 / range : 0);
     gl.uniform1f(at("uDesaturate"), frame.desaturate);
-    gl.uniform1f(at("uRelief"), frame.relief ?? 0);
+    gl.uniform2f(at("uRelief"), frame.relief ?? 0, perSlopeOf(frame));
     gl.uniform3f(at("uBackground"), background[0] / 255, background[1] / 255, background[2] / 255);
     gl.uniform3f(at("uHatch"), hatch[0] / 255, hatch[1] / 255, hatch[2] / 255);
     gl.uniform1i(at("uCount"), levels.count);

@@ -1,6 +1,6 @@
 // The sliders that move the plane. A slider's label is its name and its value at once.
 
-import {h, say} from "./dom.js";
+import {h, say} from "../ui/dom.js";
 
 /** @typedef {import("../protocol.js").Position} Position */
 /** @typedef {import("../protocol.js").Scene} Scene */
@@ -19,14 +19,14 @@ const shown = ({name}, value) => {
   return /^\u22120(\.00|°)$/.test(text) ? text.slice(1) : text;
 };
 
-export class Sliders {
-  element = h("div", {class: "la-sliders"});
+class Sliders {
   #rows;
 
   /**
+   * @param {HTMLElement} element gets a row for each
    * @param {{move(change: Partial<Position>): void, drag(dragging: boolean): void}} hands @param {AbortSignal} signal
    */
-  constructor(hands, signal) {
+  constructor(element, hands, signal) {
     this.#rows = KINDS.map((kind) => {
       const verb = h("span", {class: "la-verb"}, kind.verb);
       const choices = [kind.from, kind.to].flatMap((name) => (name ? [choice(name)] : []));
@@ -66,14 +66,13 @@ export class Sliders {
         },
         {signal},
       );
-      this.element.append(row);
+      element.append(row);
       return {kind, row, choices, value, input};
     });
   }
 
   /** @param {Scene | null} scene @param {Position} position @param {boolean} enabled */
   draw(scene, position, enabled) {
-    this.element.hidden = !scene?.turns;
     const names = scene?.directions ?? [];
     for (const {kind, row, choices, value, input} of this.#rows) {
       const name = position[kind.to] || scene?.turns?.[kind.turn];
@@ -98,6 +97,14 @@ export class Sliders {
       paint(input, kind);
     }
   }
+}
+
+/** @param {import("../ui/host.js").Host} host @returns {import("../ui/host.js").Piece} */
+export function sliders({session, sliders: place, signal}) {
+  const rows = new Sliders(place, session, signal);
+  const changed = () => rows.draw(session.scene, session.position, session.source.answers);
+  changed();
+  return {changed};
 }
 
 /** A direction to turn from or towards. @param {string} name of its trait */
