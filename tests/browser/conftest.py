@@ -12,6 +12,19 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.lab import Lab, LabServer, launch_chromium
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", default="1/1", help="of the files, every n-th from the k-th on: k/n")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whole files, since their tests share servers: two shares are run beside each other (tools/checks.py)."""
+    k, n = (int(part) for part in config.getoption("--share").split("/"))
+    files = sorted({item.path for item in items})
+    mine = set(files[k - 1 :: n])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
+    items[:] = [item for item in items if item.path in mine]
+
+
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     server = LabServer(tmp_path_factory.mktemp("lab"))

@@ -89,6 +89,17 @@ STARTUP = """
 __import__("lossatlas"), __import__("torch")
 """
 
+# What a cell says that changes more of its kernel than names: no other notebook is to have that one.
+OF_ITS_OWN = "\n__import__('sys').modules['of its own'] = None\n"
+
+# Leave a kernel as one that has just started, but for what it has imported.
+RESET = """
+assert "of its own" not in __import__("sys").modules
+__import__("ipywidgets").Widget.close_all()
+get_ipython().run_line_magic("reset", "-f")
+__import__("gc").collect()
+"""
+
 # Close all notebooks of a page without a question, and begin as a new page would.
 CLEAR = """async () => {
     const {shell, commands} = window.jupyterapp;
@@ -118,6 +129,7 @@ class LabServer:
         self._process = self._start()
         self._wait_until_up()
         self._next_kernel = self._start_kernel()
+        self._kept: list[str] = []  # sessions whose kernels another notebook can have
 
     def url(self, path: str, query: str = "") -> str:
         return f"http://127.0.0.1:{self._port}/{path}?token={self._token}{query}"
@@ -134,8 +146,11 @@ class LabServer:
         return sorted(self.request("GET", "api/kernelspecs")["kernelspecs"])
 
     def give_kernel(self, path: str) -> None:
-        """Where the notebook has no kernel, give it one that has done its imports, and start the next one."""
+        """Where the notebook has no kernel, give it one that has done its imports: one that is kept, or a new one."""
         if any(session["path"] == path for session in self.request("GET", "api/sessions")):
+            return
+        if self._kept:
+            self.request("PATCH", f"api/sessions/{self._kept.pop()}", {"path": path, "name": path})
             return
         kernel = {"id": self._next_kernel}
         self.request(
@@ -143,17 +158,22 @@ class LabServer:
         )
         self._next_kernel = self._start_kernel()
 
+    def keep_kernel(self, path: str) -> None:
+        """Let another notebook have this one's kernel."""
+        self._kept += [
+            session["id"] for session in self.request("GET", "api/sessions") if session["path"] == path
+        ]
+
     def _start_kernel(self) -> str:
         return str(self.request("POST", "api/kernels", {"name": "python3"})["id"])
 
     def end_kernels(self, wait: bool = True) -> None:
-        """End every kernel that a notebook has used; wait: until they have ended."""
-        used = [
-            f"api/{what}/{entry['id']}"
-            for what in ("sessions", "kernels")
-            for entry in self.request("GET", f"api/{what}")
-            if entry["id"] != self._next_kernel
-        ]
+        """End every kernel that a notebook has used and that is not kept; wait: until they have ended."""
+        sessions = {entry["id"]: entry["kernel"]["id"] for entry in self.request("GET", "api/sessions")}
+        stays = {self._next_kernel, *self._kept, *(sessions.get(kept) for kept in self._kept)}
+        kernels = [entry["id"] for entry in self.request("GET", "api/kernels")]
+        used = [f"api/sessions/{one}" for one in sessions if one not in stays]
+        used += [f"api/kernels/{one}" for one in kernels if one not in stays]
         ending = threading.Thread(target=self._delete, args=(used,), daemon=True)
         ending.start()
         if wait:
@@ -228,6 +248,16 @@ ANSWERS = f"""(patience) => Promise.race([
 ])"""
 
 
+# Whether the notebook's kernel is one that any notebook may have, is idle and has done this in time.
+RENEW = f"""async ([code, patience]) => {{
+    const kernel = {PANEL}?.sessionContext?.session?.kernel;
+    if (kernel?.name !== "python3" || kernel.status !== "idle" || kernel.connectionStatus !== "connected") return false;
+    const late = new Promise((resolve) => setTimeout(() => resolve(null), patience));
+    const answer = await Promise.race([kernel.requestExecute({{code, silent: true}}).done, late]);
+    return answer?.content.status === "ok";
+}}"""
+
+
 class Lab:
     """What one test sees of the server and the browser."""
 
@@ -266,7 +296,7 @@ class Lab:
         )
         name = name or f"notebook-{secrets.token_hex(4)}"
         if notebook_cells is not None:
-            _write_notebook(self.server.notebooks / f"{name}.ipynb", notebook_cells, kernel)
+            write_notebook(self.server.notebooks / f"{name}.ipynb", notebook_cells, kernel)
         if kernel == "python3":
             self.server.give_kernel(f"{name}.ipynb")
         size = {"width": viewport[0], "height": viewport[1]}
@@ -295,6 +325,8 @@ class Lab:
         for notebook in self.opened:
             if notebook in self._plain and not self.failed and notebook.clear():
                 self._spare.append(notebook.page)
+                if notebook.kernel_is_as_new:
+                    self.server.keep_kernel(notebook.path.name)
             else:
                 notebook.close()
         self.server.end_kernels(wait=False)
@@ -311,6 +343,7 @@ class Notebook:
     def __init__(self, server: LabServer, page: Page, name: str) -> None:
         self.name = name
         self.path = server.notebooks / f"{name}.ipynb"
+        self.kernel_is_as_new = False  # once it is cleared
         self.console: list[str] = []  # everything that the page said, noise included
         self.page = page
         self._server = server
@@ -326,7 +359,8 @@ class Notebook:
             self.reload(idle)
             return
         self.page.evaluate(
-            "path => window.jupyterapp.commands.execute('docmanager:open', {path})", self.path.name
+            "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }",
+            self.path.name,
         )
         self._wait_shown(idle)
 
@@ -348,6 +382,8 @@ class Notebook:
         self.page.goto(self._server.url(f"lab/tree/{self.path.name}", "&reset"))
         self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         self._wait_shown(idle)
+        # A page that was narrow once has no side bar, a new one has: a card is to be as wide in both.
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
 
     def _wait_shown(self, idle: float) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook", timeout=60_000)
@@ -359,6 +395,7 @@ class Notebook:
         if self.page.is_closed() or self.console_errors or self.page.locator(".jp-Dialog").count() > 0:
             return False
         self.page.mouse.move(0, 0)
+        self.kernel_is_as_new = self.page.evaluate(RENEW, [RESET, 5000])
         self.page.evaluate(CLEAR)
         self.page.remove_listener("console", self._on_console)
         self.page.remove_listener("pageerror", self._on_error)
@@ -492,7 +529,7 @@ def launch_chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
 
 
-def _write_notebook(path: Path, cells: list[str], kernel: str) -> None:
+def write_notebook(path: Path, cells: list[str], kernel: str) -> None:
     # By hand: importing nbformat takes seconds.
     notebook = {
         "cells": [

@@ -9,7 +9,7 @@ import numpy as np
 from playwright.sync_api import Locator
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.browser.lab import PANEL, Notebook
+from tests.browser.lab import OF_ITS_OWN, PANEL, Notebook
 
 # Gradient descent by hand: the first optimizer of torch.optim to be made takes seconds of imports.
 TRAIN = """
@@ -19,6 +19,9 @@ def train(steps, rate=0.5):
         with torch.no_grad():
             for p, g in zip(model.parameters(), gradients): p -= rate * g
 """
+
+# Several threads collapse where other processes want the cores.
+ONE_THREAD = OF_ITS_OWN + "import torch; torch.set_num_threads(1)"
 
 # scikit-learn's digits and a network of 64-64-32-10: the map of the README.
 DIGITS = (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.browser.lab import THEMES, Lab
 from tests.browser.maps import (
     COARSE,
     SHOW_SMALL,
+    ask,
     assert_draws,
     card,
     colours,
+    drawn,
     exact,
     open_map,
     stats,
@@ -77,6 +80,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same(lab: Lab) -> None:
 BACKGROUND = "w => getComputedStyle(w).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number)"
 
 
+@pytest.mark.long
 def test_the_card_follows_the_theme_of_the_notebook_unless_told_otherwise(lab: Lab) -> None:
     notebook = open_map(lab, theme="dark")
 
@@ -93,4 +97,49 @@ def test_the_card_follows_the_theme_of_the_notebook_unless_told_otherwise(lab: L
     change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
     notebook.page.evaluate(change, THEMES["light"])
     assert_is("light")
+    assert notebook.console_errors == []
+
+
+def test_a_symmetric_logarithm_is_asked_for_and_drawn(lab: Lab) -> None:
+    notebook = open_map(lab)
+    expected = exact(notebook, COARSE)
+    tell(notebook, "explorer.tolerance = 0.01; explorer.scale = 'symlog'")
+    wait_map(notebook, "(w, s) => s.scale.startsWith('symlog:') && s.complete")
+    c = float(stats(notebook)["scale"].split(":")[1])
+    values = drawn(notebook, COARSE)
+    # The nodes are exact; what is drawn goes through the float32 of their symmetric logarithms.
+    np.testing.assert_allclose(
+        np.arcsinh(values / (2 * c)), np.arcsinh(expected / (2 * c)), atol=8 * 2.0**-24 * 10
+    )
+    assert card(notebook).locator(".la-error").is_hidden()
+    assert notebook.console_errors == []
+
+
+# Colours glide to the domain of what has come.
+COLOURS_AT_REST = """async (w) => {
+    let [last, same] = ["", 0];
+    while (same < 15) {
+        await new Promise(requestAnimationFrame);
+        const now = JSON.stringify(w.lossatlas.stats().domain);
+        same = now === last ? same + 1 : 0;
+        last = now;
+    }
+    return w.lossatlas.stats().domain;
+}"""
+
+
+def test_colours_are_locked_and_fitted_from_both_sides(lab: Lab) -> None:
+    notebook = open_map(lab)
+    home = notebook.eval_widget(COLOURS_AT_REST)
+    tell(notebook, "explorer.domain = [0.25, 0.5]; explorer.colormap = 'batlow'")
+    wait_map(notebook, "(w, s) => Math.abs(s.domain[0] - 0.25) + Math.abs(s.domain[1] - 0.5) < 1e-9")
+    buttons = card(notebook).locator(".la-fit button")
+    buttons.nth(1).click()  # auto
+    wait_map(notebook, "(w, s, home) => Math.abs(s.domain[1] - home[1]) < 1e-9", home)
+    notebook.page.wait_for_timeout(300)  # the trait goes to the kernel
+    assert ask(notebook, "explorer.domain") == []
+    buttons.nth(0).click()  # fit
+    notebook.page.wait_for_timeout(500)
+    low, high = ask(notebook, "explorer.domain")
+    assert low < high
     assert notebook.console_errors == []

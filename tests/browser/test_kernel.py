@@ -8,12 +8,12 @@ from tests.browser.lab import Lab
 from tests.browser.maps import (
     COARSE,
     assert_draws,
-    card,
     colours,
     drawn,
     exact,
     middle,
     open_map,
+    slider,
     stats,
     wait_complete,
     wait_map,
@@ -49,7 +49,7 @@ def test_a_restarted_kernel_freezes_the_map_until_its_cells_run_again(lab: Lab) 
     # What was known can still be looked at.
     notebook.page.mouse.dblclick(*middle(notebook))
     assert notebook.eval_widget("w => w.lossatlas.valueAt(0, 0)") is not None
-    assert card(notebook).locator("input").first.is_disabled()
+    assert slider(notebook, "turn_u").is_disabled()
     notebook.run_cell(0)
     notebook.run_cell(1)
     wait_complete(notebook)

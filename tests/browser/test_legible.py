@@ -26,7 +26,7 @@ def contrast(first: str, second: str) -> float:
     return (brighter + 0.05) / (darker + 0.05)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_card_follows_the_theme_and_can_be_read(lab: Lab, theme: str) -> None:
     notebook = open_map(lab, theme=theme)
     assert card(notebook).get_attribute("data-theme") == theme

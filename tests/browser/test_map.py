@@ -224,10 +224,10 @@ def test_a_line_is_a_curve_that_zooms_and_says_what_its_axis_means(lab: Lab) -> 
     assert float(words(notebook, ".la-pill").split()[1]) == 0.5
 
     card(notebook).locator(".la-recipe").click()
-    card(notebook).locator("dialog p").get_by_text("Of the gradient").wait_for()
-    assert words(notebook, "dialog p") == ask(notebook, "explorer.landscape.caption()")
+    card(notebook).locator(".la-about:not(.la-table) p").get_by_text("Of the gradient").wait_for()
+    assert words(notebook, ".la-about:not(.la-table) p") == ask(notebook, "explorer.landscape.caption()")
     notebook.page.keyboard.press("Escape")
-    card(notebook).locator("dialog").wait_for(state="hidden")
+    card(notebook).locator(".la-about:not(.la-table)").wait_for(state="hidden")
     assert notebook.console_errors == []
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import OF_ITS_OWN, Lab, Notebook
 from tests.browser.maps import (
     COARSE,
     SHOW_SMALL,
@@ -39,7 +39,9 @@ model = nn.Sequential(nn.Linear(6, 400), nn.ReLU(), nn.Linear(400, 2))
 )
 
 # Each product takes a moment, as those of a large model do.
-SLOWLY = """
+SLOWLY = (
+    OF_ITS_OWN
+    + """
 import time
 from lossatlas.curvature import Products
 times, taken = Products.times, []
@@ -48,6 +50,7 @@ def slow(self, v):
     return (yield from times(self, v))
 Products.times = slow
 """
+)
 
 # Notes everything that the pane says of its progress.
 LISTEN = """w => {
@@ -192,7 +195,7 @@ def test_a_run_is_stopped_by_its_button_by_another_point_and_by_closing(lab: Lab
     assert notebook.console_errors == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_pane_can_be_read_beside_the_map_and_below_it(lab: Lab, theme: str) -> None:
     show = SHOW_SMALL.replace(
         "height=360",

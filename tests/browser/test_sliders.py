@@ -166,18 +166,19 @@ def test_the_panel_and_python_move_the_same_plane(lab: Lab) -> None:
     assert_draws(notebook, COARSE, exact(notebook, COARSE))
     assert ask(notebook, "explorer.scene['hash']") == newest
 
+    home = notebook.eval_widget("w => w.lossatlas.view().span")
     tell(notebook, "explorer.view = {'center': [0.25, -0.5], 'span': 0.5}")
     wait_map(notebook, "(w, s) => w.lossatlas.view().span === 0.5 && w.lossatlas.view().center[0] === 0.25")
     wait_complete(notebook)
     # And the page tells Python where it looks.
     card(notebook).focus()
     notebook.page.keyboard.press("0")
-    span = notebook.eval_widget("w => w.lossatlas.view().span")
+    wait_map(notebook, "(w, s, home) => w.lossatlas.view().span === home", home)
     tell(
         notebook,
         f"""
 import time
-while explorer.view["span"] != {span}: time.sleep(0.02)
+while explorer.view["span"] != {home}: time.sleep(0.02)
 """,
     )
     assert notebook.console_errors == []
