@@ -47,8 +47,9 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from bench import machine, say  # noqa: E402
 from curvature_peers import Curvlinops, Eigenthings, Peer, PyHessian, Remembering  # noqa: E402
-from curvature_report import put  # noqa: E402
+from curvature_report import TITLE, section  # noqa: E402
 from models import Problem, problem  # noqa: E402
+from results import put  # noqa: E402
 from scipy.linalg import eigh_tridiagonal  # noqa: E402
 from torch import Tensor  # noqa: E402
 
@@ -86,7 +87,7 @@ def main() -> None:
         return
     KEPT.parent.mkdir(exist_ok=True)
     KEPT.write_text(json.dumps(found, indent=1))
-    put(HERE / "RESULTS.md", found)
+    put(TITLE, section(found))
 
 
 # Eigenvalues, density and trace

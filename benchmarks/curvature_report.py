@@ -21,29 +21,14 @@ PRODUCT_BARS = {
 ANEW_BAR = 3.7
 
 
-def put(path: Path, found: dict[str, Any]) -> None:
-    """Write the section into the report, in place of the one that was there, and say where it is."""
-    before, _, after = path.read_text().partition(TITLE)
-    rest = after.partition("\n## ")[2]
-    path.write_text(
-        before.rstrip()
-        + "\n\n"
-        + "\n".join(section(found)).rstrip()
-        + "\n"
-        + (f"\n## {rest}" if rest else "")
-    )
-    print(f"written: {path.name}, {TITLE.removeprefix('## ')}")
-
-
 def kept_section() -> list[str]:
     """The section from the figures that are kept; nothing where there are none."""
-    return section(json.loads(KEPT.read_text())) if KEPT.exists() else []
+    return [TITLE, *section(json.loads(KEPT.read_text()))] if KEPT.exists() else []
 
 
 def section(found: dict[str, Any]) -> list[str]:
     machine = found["machine"]
     return [
-        TITLE,
         "",
         (
             f"By `benchmarks/curvature.py` (the last part of `make bench`), on {machine['cores']} cores ({machine['processor']}), torch "
