@@ -98,3 +98,47 @@ def test_the_lesson_finds_a_saddle_in_the_middle_of_a_bowl(tmp_path: Path) -> No
     places = [printed.find(words) for words in said]
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_the_guide_compares_data_optimizers_and_widths(tmp_path: Path) -> None:
+    notebook = executed("compare", tmp_path)  # its own assertions hold: else it raises
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    assert sum("application/vnd.jupyter.widget-view+json" in data for data in shown) == 5
+    printed = "".join(output.text for output in outputs(notebook) if output.output_type == "stream")
+    said = [
+        "validation − training", "at the weights", "in the home view", "the first less the second", "more in between",
+        "8 units", "32 units", "128 units", "not corresponding weights: 610 parameters in “8 units”",
+    ]  # fmt: skip
+    places = [printed.find(words) for words in said]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_guide_tells_what_three_optimizers_did(tmp_path: Path) -> None:
+    notebook = executed("what-did-my-optimizer-do", tmp_path)  # its own assertions hold: else it raises
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    maps = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    assert ["image/png" in data for data in maps] == [True, True]
+    assert sum("application/vnd.plotly.v1+json" in data for data in shown) == 3
+    printed = "".join(output.text for output in outputs(notebook) if output.output_type == "stream")
+    said = [
+        "150 points kept", "of random walks", "off the plane", "λmax", "gradient descent on all data", "Adam scales each parameter's step",
+        "Trajectory(5 steps, 1810 parameters) at steps [0, 30, 60, 90, 120]", "SGD · lr 0.1: loss", "2 / λmax",
+    ]  # fmt: skip
+    places = [printed.find(words) for words in said]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]
+
+
+def test_the_lesson_goes_to_the_edge_of_stability_and_stays_there(tmp_path: Path) -> None:
+    notebook = executed("lesson-edge-of-stability", tmp_path)  # its own assertions hold: else it raises
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    maps = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    assert ["image/png" in data for data in maps] == [True]
+    assert sum("application/vnd.plotly.v1+json" in data for data in shown) == 2
+    printed = "".join(output.text for output in outputs(notebook) if output.output_type == "stream")
+    said = ["runs away", "2 / lr = 4", "times the line", "lr 0.25: line 8", "turn back"]
+    places = [printed.find(words) for words in said]
+    assert -1 not in places
+    assert places == sorted(places)
