@@ -16,7 +16,17 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLE = ("widget.js", "widget.css", "point.js", "colormaps.json")
+BUNDLE = (
+    "widget.js",
+    "widget.css",
+    "ball.js",
+    "instrument.js",
+    "layers.js",
+    "point.js",
+    "runs.js",
+    "webgl.js",
+    "colormaps.json",
+)
 
 
 def run_without_node(command: list[str], where: Path, path: Path) -> None:
