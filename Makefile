@@ -38,6 +38,7 @@ screenshots: setup chromium ## pictures of the explorer, light and dark, taken i
 
 measure: setup chromium ## the explorer's figures, measured in JupyterLab on this machine
 	@.venv/bin/python benchmarks/explorer.py
+	@.venv/bin/python benchmarks/instrument.py
 
 bench: setup ## the engine and its peers side by side, into benchmarks/RESULTS.md (over an hour)
 	@.venv/bin/python benchmarks/bench.py

@@ -43,15 +43,17 @@ def parts(long: bool) -> list[Part]:
     npm = shutil.which("npm") or "npm"
     node = shutil.which("node") or "node"
     pytest = ["-m", "pytest", "--color=no"]
-    python = [
-        *pytest,
-        "--ignore=tests/browser",
-        "--ignore=tests/notebooks",
-        "-m",
-        "not browser and not notebook" + also,
-    ]
+    python = [*pytest, "--ignore=tests/browser", "--ignore=tests/notebooks", "-m"]
+    ours = "not browser and not notebook" + also
     # The lowest versions lack what packages and types need, and warn about what has become old since.
-    lowest = [*python, "--ignore=tests/packaging", "-W", "ignore::DeprecationWarning"]
+    lowest = [
+        *python,
+        ours if long else ours + " and not statistics",
+        "--ignore=tests/packaging",
+        "-W",
+        "ignore::DeprecationWarning",
+    ]
+    browser = [str(VENV / "python"), *pytest, "-m", "browser" + also, "tests/browser"]
     return [
         Part("format", [str(VENV / "ruff"), "format", "--check", "."]),
         Part("lint", [str(VENV / "ruff"), "check", "."]),
@@ -59,10 +61,11 @@ def parts(long: bool) -> list[Part]:
         Part("js check", [npm, "run", "--silent", "check"], ROOT / "js"),
         Part("js test", [npm, "run", "--silent", "test"], ROOT / "js"),
         Part("bundle", [node, "build.mjs", "--check"], ROOT / "js"),
-        Part("python", [str(VENV / "python"), *python]),
+        Part("python", [str(VENV / "python"), *python, ours]),
         Part("lowest", [str(LOWEST / "python"), *lowest], env=(("PYTHONPATH", "src"),), beside="python"),
         Part("notebooks", [str(VENV / "python"), *pytest, "-m", "notebook" + also, "tests/notebooks"]),
-        Part("browser", [str(VENV / "python"), *pytest, "-m", "browser" + also, "tests/browser"]),
+        Part("browser", [*browser, "--share=1/2"]),
+        Part("browser 2", [*browser, "--share=2/2"], beside="browser"),
     ]
 
 

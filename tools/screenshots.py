@@ -16,15 +16,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.lab import Lab, LabServer, Notebook, launch_chromium  # noqa: E402
+from tests.browser.maps import tell  # noqa: E402
 
 DOCS = ROOT / "docs"
 ALL = ROOT / "screenshots"
 
 # What a page of documentation may weigh, in bytes.
-LARGEST = 300_000
+LARGEST = 400_000
 
 WIDTHS = (1100, 820, 700, 420)
-README_WIDTH = 820
+README_WIDTH = 1100
 POINT_WIDTH = 1160
 
 
@@ -47,7 +48,6 @@ def main() -> None:
 def take(lab: Lab, cells: list[str], theme: str) -> None:
     """The explorer of the quickstart in one theme: at several widths, under the pointer, zoomed and turned."""
     page = lab.open(cells, theme=theme, viewport=(1500, 1100))
-    page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.run_cell(0)
     page.run_cell(1)
     page.wait_state("live", 60)
@@ -69,15 +69,83 @@ def take(lab: Lab, cells: list[str], theme: str) -> None:
     finished(page)
     page.screenshot(ALL / f"page-{theme}-zoom.png")
     page.eval_widget("w => w.lossatlas.setView({center: [0, 0], span: 2})")
+    layers(page, theme)
     finished(page)
     widget.evaluate("(w, width) => { w.style.width = `${width}px`; }", POINT_WIDTH)
     measured(page, 0.5, 0.5)
     measured(page, 0.72, 0.35)
     page.page.mouse.move(5, 5)
     widget.screenshot(path=DOCS / f"point-{theme}.png")
-    for name in ("explorer", "point"):
+    training(lab, theme)
+    for name in ("explorer", "layers", "point", "runs"):
         size = (DOCS / f"{name}-{theme}.png").stat().st_size
         assert size <= LARGEST, f"docs/{name}-{theme}.png has {size} bytes, more than {LARGEST}."
+
+
+# Three optimizers from one start, on the plane of all three paths.
+TRAINED = """
+import torch, lossatlas as la
+from torch import nn
+from sklearn.datasets import load_digits
+x, y = (torch.as_tensor(each) for each in load_digits(return_X_y=True))
+x = x.float() / 16
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
+runs = {}
+for name, make in {
+    "SGD": lambda p: torch.optim.SGD(p, 0.2), "momentum": lambda p: torch.optim.SGD(p, 0.05, momentum=0.9),
+    "Adam": lambda p: torch.optim.Adam(p, 0.005),
+}.items():
+    model = net()
+    optimizer, recorder = make(model.parameters()), la.Recorder(model)
+    for step in range(200):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        recorder.step(loss, lr=optimizer.param_groups[0]["lr"])
+        optimizer.step()
+    runs[name] = recorder.trajectory
+objective = la.Objective(net(), nn.functional.cross_entropy, (x, y))
+plane = la.Plane.pca(objective, list(runs.values()))
+explorer = la.Landscape(objective, plane, title="digits, three optimizers").explore(curves=True, tolerance=0)
+for name, run in runs.items():
+    explorer.add_run(run, name)
+explorer
+"""
+
+
+def training(lab: Lab, theme: str) -> None:
+    """Three runs on a plane of theirs, with their curves, at a step in the middle."""
+    page = lab.open([TRAINED], theme=theme, viewport=(1500, 1100))
+    page.run_cell(0)
+    page.wait_state("live", 60)
+    page.widget().evaluate("(w, width) => { w.style.width = `${width}px`; }", POINT_WIDTH)
+    page.page.wait_for_function(
+        "() => document.querySelector('.lossatlas').lossatlas.runs?.().runs.length === 3"
+    )
+    finished(page)
+    page.page.wait_for_timeout(1000)
+    page.widget().screenshot(path=DOCS / f"runs-{theme}.png")
+
+
+def layers(page: Notebook, theme: str) -> None:
+    """Arrows and profiles over the map, and the menu that shows them."""
+    shown = ["isolines", "relief", "arrows", "profiles", "marks"]
+    tell(page, f"explorer.layers = {shown}; explorer.mark(0.35, 0.2, 'a steeper side')")
+    page.page.wait_for_selector(".la-arrows path")
+    finished(page)
+    box = page.widget().locator("canvas").first.bounding_box()
+    assert box is not None
+    page.page.mouse.move(box["x"] + 0.36 * box["width"], box["y"] + 0.62 * box["height"])
+    page.page.wait_for_function("() => document.querySelector('.la-pill').innerText.includes('exact')")
+    page.widget().screenshot(path=DOCS / f"layers-{theme}.png")
+    page.page.mouse.move(5, 5)
+    page.page.locator(".la-more button").first.click()
+    page.page.wait_for_timeout(300)
+    page.screenshot(ALL / f"page-{theme}-menu.png")
+    page.page.keyboard.press("Escape")
+    tell(page, "explorer.layers = ['isolines', 'relief', 'marks']; explorer.marks = []")
 
 
 def measured(page: Notebook, x: float, y: float) -> None:
