@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossatlas.geometry import Trajectory
-from lossatlas.geometry.quantities import quantity, told_of
+from lossatlas.geometry.quantities import quantity
 
 
 def figure(
@@ -23,7 +23,10 @@ def figure(
     """
     from lossatlas.figures.learning import Run, curves_figure
 
-    runs = [Run(name, *told_of(run)) for name, run in _named("figure", (trajectory, *others), names)]
+    runs = [
+        Run(name, run.told.steps, run.told.by_name)
+        for name, run in _named("figure", (trajectory, *others), names)
+    ]
     return curves_figure(runs, title=title, theme=theme)
 
 

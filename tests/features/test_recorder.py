@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import lossatlas as la
+from lossatlas.features.told import Told
 from tests.zoo import F, classification, flat, mlp
 
 
@@ -286,8 +287,35 @@ def test_what_a_page_asks_for_since_a_step_is_copied() -> None:
     before = train(model, recorder, 4)
     assert len(heard) == 4
     found = recorder.since(1)
-    assert [step for step, _ in found] == [2, 3]
-    assert torch.equal(found[1][1], before[3])
+    assert found.steps.tolist() == [2, 3]
+    assert torch.equal(found.row(1), before[3])
+
+
+def test_rows_since_a_step_are_those_of_the_trajectory_in_memory_and_in_a_folder(tmp_path: Path) -> None:
+    for options in ({}, {"path": tmp_path / "run"}, {"dtype": torch.float16}):
+        model = mlp(6, 5, 3)
+        recorder = la.Recorder(model, every=2, **options)
+        train(model, recorder, 9)
+        recorder.tell(4, sharpness=2.0)
+        found, expected = recorder.since(1, 3), recorder.trajectory.since(1, 3)
+        assert found.steps.tolist() == expected.steps.tolist() == [2, 4, 6]
+        assert torch.equal(found.thetas, expected.thetas)
+        for name, values in expected.told.by_name.items():
+            np.testing.assert_array_equal(found.told.by_name[name], values)
+        np.testing.assert_array_equal(found.rounding, expected.rounding)
+        assert len(recorder.since(8)) == len(recorder.trajectory.since(8)) == 0
+
+
+def test_what_is_told_last_of_a_step_counts_also_where_the_first_number_is_on_its_way() -> None:
+    told = Told()
+    told.put(0, {"loss": torch.tensor(1.0), "accuracy": 0.5})
+    told.put(1, {"loss": torch.tensor(2.0)})
+    told.put(0, {"loss": 3.0})
+    curves = told.curves(3)
+    assert curves.loss.tolist()[:2] == [3.0, 2.0]
+    assert np.isnan(curves.loss[2])
+    assert curves.metrics["accuracy"][0] == 0.5
+    assert told.of(1, ["loss"]) == {"loss": 2.0}
 
 
 def test_a_recorder_is_let_go_with_its_model() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas.geometry import shadow_of
+from lossatlas.geometry import Frame, shadow_of
 from lossatlas.objective import ParameterSpace
 from tests.zoo import normal
 
@@ -35,7 +35,7 @@ def run(thetas: torch.Tensor) -> la.Trajectory:
 @pytest.mark.parametrize("angle", [1.0, 1e-3])
 def test_it_is_the_least_squares_projection_of_every_row(angle: float) -> None:
     where = plane(angle=angle)
-    found = shadow_of(run(rows()), where, SPACE)
+    found = shadow_of(run(rows()), Frame(where), SPACE)
     for k, row in enumerate(rows()):
         a, b, distance = where.project(row)
         np.testing.assert_allclose(found.points[k], (a, b), rtol=1e-8)
@@ -46,7 +46,7 @@ def test_it_is_the_least_squares_projection_of_every_row(angle: float) -> None:
 def test_points_of_the_plane_are_where_they_were_put_at_no_distance() -> None:
     where = plane()
     at = np.array([(0.0, 0.0), (1.0, 0.0), (0.3, -0.7), (1e3, 5.0)])
-    found = shadow_of(run(torch.stack([where.at(a, b) for a, b in at])), where, SPACE)
+    found = shadow_of(run(torch.stack([where.at(a, b) for a, b in at])), Frame(where), SPACE)
     np.testing.assert_allclose(found.points, at, atol=1e-9)
     assert found.distance.max() < 1e-9 * 1e3 * SIZE
 
@@ -56,14 +56,14 @@ def test_the_model_may_hold_its_tensors_in_another_order() -> None:
     swapped = torch.cat([rows()[:, 600:], rows()[:, :600]], dim=1)
     where = plane()
     moved = la.Plane(*(torch.cat([v[600:], v[:600]]) for v in (where.origin, where.u, where.v)))
-    expected, found = shadow_of(run(rows()), where, SPACE), shadow_of(run(rows()), moved, other)
+    expected, found = shadow_of(run(rows()), Frame(where), SPACE), shadow_of(run(rows()), Frame(moved), other)
     np.testing.assert_allclose(found.points, expected.points, rtol=1e-9)
     assert torch.equal(run(rows()).along(other), swapped)
 
 
 def test_on_a_line_b_is_nothing() -> None:
     where = la.Line(plane().origin, plane().u)
-    found = shadow_of(run(rows()), where, SPACE)
+    found = shadow_of(run(rows()), Frame(where), SPACE)
     assert found.points[:, 1].tolist() == [0.0] * STEPS
     a, distance = where.project(rows()[4])
     assert (found.points[4, 0], found.distance[4]) == pytest.approx((a, distance), rel=1e-9)
@@ -78,7 +78,7 @@ def test_what_lies_in_a_file_has_the_same_shadow(tmp_path: Path) -> None:
         patch.setattr("lossatlas.geometry.rows._BLOCK", 8 * STEPS * 37)  # in many blocks
         filed = la.Trajectory.from_folder(tmp_path, losses=range(STEPS))
         assert filed.file is not None
-        expected, found = shadow_of(kept, plane(), SPACE), shadow_of(filed, plane(), SPACE)
+        expected, found = shadow_of(kept, Frame(plane()), SPACE), shadow_of(filed, Frame(plane()), SPACE)
         np.testing.assert_allclose(filed.norms, rows(torch.float32).double().norm(dim=1), rtol=1e-12)
     np.testing.assert_allclose(found.points, expected.points, rtol=1e-12)
     np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-12)

@@ -136,6 +136,24 @@ def test_what_has_ended_is_in_the_traits(heard: Heard) -> None:
     explorer.close()
 
 
+def test_a_long_run_is_told_thinned_with_its_last_step_and_kept_when_it_has_ended(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lossatlas.widget.live._MOST_STEPS", 10)
+    _, recorder, _, explorer = started()
+    for k in range(36):
+        recorder.step(float(k))
+    until(lambda: heard.curves.get("run 1", {}).get("step", np.zeros(1))[-1] == 35)
+    assert heard.curves["run 1"]["step"].tolist() == [0, 4, 8, 12, 16, 20, 24, 28, 32, 35]
+    recorder.step(36.0)
+    recorder.close()
+    until(lambda: explorer.runs)
+    assert explorer.runs[0]["steps"] == [0, 4, 8, 12, 16, 20, 24, 28, 32, 36]
+    assert explorer.runs[0]["series"]["loss"] == explorer.runs[0]["steps"]
+    until(lambda: explorer._live_session.live.pump() is None)  # nobody looks at it any more
+    explorer.close()
+
+
 def test_trajectories_are_drawn_beside_it_under_names_of_their_own(heard: Heard) -> None:
     _, _, data, explorer = started()
     other = la.Recorder(mlp(6, 8, 3, seed=4))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
-import math
 import threading
 import warnings
 from array import array
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lossatlas.features.sketch import Sketcher
+from lossatlas.features.told import Told, checked_numbers
 from lossatlas.geometry import Trajectory
 from lossatlas.geometry.log import Log, check_no_run
 from lossatlas.geometry.rows import empty_rows
@@ -37,9 +38,6 @@ _FEWEST = 4
 
 # Kept rows from one look at whether parameters were added to the next.
 _LOOK = 16
-
-# Losses on an accelerator are fetched together, so that a step does not wait for it.
-_PENDING = 256
 
 
 class Recorder:
@@ -92,9 +90,8 @@ class Recorder:
         self._sketcher: Sketcher | None = None
         self._stride = self.every
         self._kept, self._rounding = array("q"), array("d")
-        self._told: dict[str, array[float]] = {"loss": array("d"), "lr": array("d")}
-        self._pending: list[tuple[int, str, Tensor]] = []
-        self._steps = 0
+        self._told = Told()
+        self._steps = self._revision = 0
         self._lock = threading.RLock()
         self._said: set[str] = set()
         self._hook: Any = None
@@ -148,16 +145,15 @@ class Recorder:
         if lr is None and self.optimizer is not None:
             lr = self.optimizer.param_groups[0]["lr"]
         # All of them before anything is kept: a step is whole or is none.
-        told = _checked_numbers({"loss": loss, "lr": lr, **metrics})
+        told = checked_numbers({"loss": loss, "lr": lr, **metrics})
         with self._lock:
             number = self._steps
-            for name, value in told.items():
-                self._tell(name, number, value)
+            self._told.put(number, told)
             kept = number % self._stride == 0 and self._keep()
             if self._log is not None:
                 off = self._rounding[-1] if kept and self._rounding else None
                 self._write(number, told, kept=kept, rounding=off)
-            self._steps, self._told_step = number + 1, True
+            self._steps, self._told_step, self._revision = number + 1, True, self._revision + 1
         for listener in tuple(self._listeners):
             listener()
         return number
@@ -169,18 +165,15 @@ class Recorder:
         recorder is closed, and TypeError for what is no number.
         """
         self._check_open()
-        numbers = _checked_numbers(told)
+        numbers = checked_numbers(told)
         with self._lock:
             number = self._steps - 1 if step is None else step
             if not 0 <= number < self._steps:
                 raise ValueError(f"Step {number} was not recorded: there are {self._steps}. Call step first.")
-            self._fetch()
-            for name, value in numbers.items():
-                values = self._told.setdefault(name, array("d"))
-                values.extend([math.nan] * (number + 1 - len(values)))
-                values[number] = float(value)
+            self._told.put(number, numbers)
             if self._log is not None:
                 self._write(number, numbers)
+            self._revision += 1
         for listener in tuple(self._listeners):
             listener()
 
@@ -246,7 +239,6 @@ class Recorder:
     def trajectory(self) -> Trajectory:
         """What has been recorded so far: a value, which later steps do not change. Raises ValueError before the first."""
         with self._lock:
-            self._fetch()
             steps, count = self.steps, len(self._kept)
             if not count:
                 raise ValueError(
@@ -254,7 +246,7 @@ class Recorder:
                 )
             file = None if self._log is None else self._log.rows.first(count)
             rows = self._rows[:count] if file is None else file.all()
-            curves = _curves(self._told, self._steps)
+            curves = self._told.curves(self._steps)
             rounding = None if self._exact else np.array(self._rounding)
         sketches = None if self._sketcher is None else Sketches(rows)
         metrics = {name: values[steps] for name, values in curves.metrics.items()}
@@ -267,15 +259,27 @@ class Recorder:
     def curves(self) -> Curves:
         """What was told at each step so far."""
         with self._lock:
-            self._fetch()
-            return _curves(self._told, self._steps)
+            return self._told.curves(self._steps)
 
-    def since(self, step: int, most: int | None = None) -> list[tuple[int, Tensor]]:
-        """The steps after this one whose parameters are kept, the first `most` of them, with copies of them, (P,)."""
+    def since(self, step: int, most: int | None = None) -> Trajectory:
+        """The steps after this one whose parameters are kept, the first `most` of them: copies; perhaps none, of sketches none."""
         with self._lock:
-            start = int(np.searchsorted(self.steps, step, side="right"))
+            start = bisect.bisect_right(self._kept, step)
             rows = range(start, len(self._kept))[:most] if self._sketcher is None else range(0)
-            return [(self._kept[k], self._row(k)) for k in rows]
+            thetas = torch.empty(len(rows), self.space.size, dtype=self.dtype)
+            for k, row in enumerate(rows):
+                thetas[k] = self._rows[row] if self._log is None else self._log.rows.row(row)
+            steps = self._kept[rows.start : rows.stop]
+            told = self._told.at(steps)
+            rounding = None if self._exact else np.array(self._rounding[rows.start : rows.stop])
+        return Trajectory(
+            thetas, np.array(steps, np.int64), told.pop("loss"), told.pop("lr"), told, self.space, rounding=rounding
+        )  # fmt: skip
+
+    @property
+    def revision(self) -> int:
+        """A number that grows whenever anything is recorded or told."""
+        return self._revision
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Call this after each step, in the thread that trains: it is to take no time. `unlisten` ends it."""
@@ -294,7 +298,6 @@ class Recorder:
         if self._hook is not None:
             self._hook.remove()
         with self._lock:
-            self._fetch()
             if self._log is not None:
                 try:
                     self._log.close()
@@ -327,24 +330,6 @@ class Recorder:
             raise RuntimeError(
                 "The recorder is closed: what it has recorded is in .trajectory. Make a new one to record more."
             )
-
-    def _tell(self, name: str, number: int, value: float | Tensor) -> None:
-        values = self._told.setdefault(name, array("d"))
-        if len(values) < number:
-            values.extend([math.nan] * (number - len(values)))
-        if isinstance(value, float):
-            values.append(value)
-            return
-        self._pending.append((number, name, value))
-        values.append(math.nan)
-        if len(self._pending) >= _PENDING:
-            self._fetch()
-
-    def _fetch(self) -> None:
-        """Take the numbers that are still on an accelerator."""
-        for number, name, value in self._pending:
-            self._told[name][number] = float(value)
-        self._pending.clear()
 
     def _keep(self) -> bool:
         """Keep the parameters as they are; whether that was possible."""
@@ -391,9 +376,6 @@ class Recorder:
             self._stride *= 2
         self._rows[count] = row
 
-    def _row(self, k: int) -> Tensor:
-        return self._log.rows.row(k) if self._log is not None else self._rows[k].clone()
-
     def _write(
         self,
         number: int,
@@ -402,9 +384,8 @@ class Recorder:
         rounding: float | None = None,
     ) -> None:
         assert self._log is not None
-        self._fetch()
         try:
-            self._log.tell(number, {name: self._told[name][number] for name in told}, kept, rounding)
+            self._log.tell(number, self._told.of(number, tuple(told)), kept, rounding)
         except OSError as error:
             self._not_written(number, error)
 
@@ -434,37 +415,6 @@ def _joined(parameters: Sequence[Tensor]) -> Tensor:
     if len({part.device for part in flat}) > 1:  # a model that lies on several
         flat = [part.cpu() for part in flat]
     return torch.cat(flat).cpu()
-
-
-def _checked_numbers(told: Mapping[str, Any]) -> dict[str, float | Tensor]:
-    """What was told, without what is None: numbers, and copies of those that are on an accelerator still."""
-    found: dict[str, float | Tensor] = {}
-    for name, value in told.items():
-        if value is None:
-            continue
-        if isinstance(value, Tensor) and value.numel() != 1:
-            raise TypeError(
-                f"{name} is a tensor of shape {tuple(value.shape)}. Pass a number or a tensor of one."
-            )
-        if isinstance(value, Tensor) and value.device.type != "cpu":
-            # A copy: a loop may add to its tensor before it is fetched.
-            found[name] = value.detach().clone()
-            continue
-        try:
-            found[name] = float(value.detach() if isinstance(value, Tensor) else value)
-        except (TypeError, ValueError, RuntimeError):
-            raise TypeError(
-                f"{name} is a {type(value).__name__}, which is no number. Pass a number or a tensor of one."
-            ) from None
-    return found
-
-
-def _curves(told: Mapping[str, array[float]], steps: int) -> Curves:
-    found = {}
-    for name, values in told.items():
-        found[name] = np.full(steps, np.nan)
-        found[name][: len(values)] = values[:steps]
-    return Curves(np.arange(steps), found.pop("loss"), found.pop("lr"), found)
 
 
 def _checked_model(model: Any) -> nn.Module:

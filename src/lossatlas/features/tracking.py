@@ -16,15 +16,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 from lossatlas import jobs
 from lossatlas.curvature import Spectrum, Stability, Study, stability_of
 from lossatlas.curvature.errors import NotFinite
 from lossatlas.features.recorder import Recorder
-from lossatlas.geometry import Trajectory
 from lossatlas.objective import Objective
 
 # Products of one step at most. What is not settled by then says so in its residual.
@@ -84,7 +81,7 @@ class Tracker:
         if (
             recorder.model is not None
         ):  # where there is none yet, a run of another model is refused when it comes
-            _laid(torch.zeros(recorder.space.size), recorder, objective)
+            recorder.since(recorder.last).along(objective.parameters)
         self.objective, self.every, self._full_batch = objective, int(every), full_batch
         self._stretch = self.every * recorder.every  # steps from one that is due to the next
         #: The line of the optimizer as it was set last.
@@ -244,9 +241,9 @@ class Tracker:
         """λmax at the first kept step of a stretch, told to the recorder."""
         recorder = self._recorder()
         row = None if recorder is None else recorder.since(stretch * self._stretch - 1, 1)
-        if recorder is None or not row or row[0][0] // self._stretch != stretch:
+        if row is None or not len(row) or row.steps[0] // self._stretch != stretch:
             return  # thinned since
-        step, theta = row[0][0], _laid(row[0][1], recorder, self.objective)
+        step, theta = int(row.steps[0]), self.objective.checked(row.along(self.objective.parameters)[0])
         del recorder
         study = Study(
             self.objective, theta, top=1, bottom=0, near=self._near, products=_PRODUCTS,
@@ -304,10 +301,3 @@ def track(
     another model, and for one that is closed.
     """
     return Tracker(recorder, objective, every, optimizer, full_batch)
-
-
-def _laid(row: Tensor, recorder: Recorder, objective: Objective) -> Tensor:
-    """A recorded row, (P′,), as the objective's theta, (P,). Raises ValueError for one of another model."""
-    nothing = np.full(1, math.nan)
-    one = Trajectory(row[None], np.zeros(1, dtype=np.int64), nothing, nothing, {}, recorder.space)
-    return objective.checked(one.along(objective.parameters)[0])

@@ -12,13 +12,14 @@ from lossatlas.geometry.extent import (
     check_shape,
     check_tolerance,
 )
+from lossatlas.geometry.frame import Frame
 from lossatlas.geometry.levels import Levels
 from lossatlas.geometry.line import Line
 from lossatlas.geometry.named import NamedDirections
 from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.principal import random_walk_shares
 from lossatlas.geometry.scaling import Scaling
-from lossatlas.geometry.shadow import Shadow, nearest, shadow_of
+from lossatlas.geometry.shadow import Shadow, shadow_of
 from lossatlas.geometry.slice import HOME, Extent, Slice, same_slice, theta_at
 from lossatlas.geometry.tiles import CELLS, PASSES, TileAddress, home_tiles, level_of
 from lossatlas.geometry.trajectory import Trajectory
@@ -32,6 +33,7 @@ __all__ = [
     "TURNS",
     "Direction",
     "Extent",
+    "Frame",
     "Levels",
     "Line",
     "NamedDirections",
@@ -54,7 +56,6 @@ __all__ = [
     "filter_normalize",
     "home_tiles",
     "level_of",
-    "nearest",
     "random_direction",
     "random_walk_shares",
     "same_slice",

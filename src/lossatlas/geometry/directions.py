@@ -130,10 +130,10 @@ class Direction:
         return eigenvectors(objective, (number,))[0]
 
     @classmethod
-    def own(cls, vector: Tensor, name: str = "own") -> Direction:
-        """A vector of the user's, at its own length."""
+    def own(cls, vector: Tensor, name: str = "own", about: str = "user-given") -> Direction:
+        """A vector of the user's, at its own length; about: what it is, in a caption."""
         vector = checked_vector("vector", vector, copied=True)
-        return cls(vector, name, {"kind": "own", "hash": digest([vector])}, "user-given")
+        return cls(vector, name, {"kind": "own", "hash": digest([vector])}, about)
 
 
 def remade(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -75,6 +75,34 @@ class Frame:
                 away[part].addmv_(axes.T, torch.from_numpy(step).to(away.device), alpha=-1.0)
             point += step
         return point, float(away.norm())
+
+    def nearest(self, blocks: Callable[[], Iterable[Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest points of the slice to T rows, (T, d), and how far each is from it, (T,).
+
+        blocks(): some columns of the rows after others, (T, C) in float64 on the CPU each. Asked for twice, as in `project`.
+        """
+        points, squares, products = (np.zeros(()),) * 3
+        for away, axes in self._away(blocks()):
+            products = products + (away @ axes.T).numpy()
+        points = products @ self._inverse @ self._inverse.T
+        products = np.zeros(())
+        for away, axes in self._away(blocks()):
+            rest = away - torch.from_numpy(points) @ axes
+            squares = squares + rest.square().sum(dim=1).numpy()
+            products = products + (rest @ axes.T).numpy()
+        left = products @ self._inverse  # of the rest, what lies in the slice still
+        return points + left @ self._inverse.T, np.sqrt(np.maximum(squares - (left**2).sum(axis=1), 0.0))
+
+    def _away(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Blocks from the origin on, (T, C), and the axes in their columns, (d, C)."""
+        start = 0
+        for block in blocks:
+            part = slice(start, start + block.shape[1])
+            yield (
+                block - self.where.origin[part].to("cpu", torch.float64),
+                _stacked(self.where, part).cpu(),
+            )
+            start = part.stop
 
     def _axes(self) -> Iterator[tuple[slice, Tensor]]:
         """u and v piece by piece, (d, n) in float64."""

@@ -53,9 +53,3 @@ def _norms(trajectory: Trajectory, glob: str) -> tuple[str, np.ndarray]:
 def _space(trajectory: Trajectory) -> ParameterSpace:
     """The tensors of the rows; a vector that names none is one tensor, theta."""
     return trajectory.space or ParameterSpace([("theta", tuple(trajectory.row(0).shape))])
-
-
-def told_of(trajectory: Trajectory) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The steps at which anything was told, kept or not, and what was, by name."""
-    found = trajectory.curves or trajectory
-    return found.steps, {"loss": found.loss, "lr": found.lr, **found.metrics}

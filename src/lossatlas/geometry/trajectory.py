@@ -32,6 +32,11 @@ class Curves:
     lr: np.ndarray
     metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def by_name(self) -> dict[str, np.ndarray]:
+        """All of them, (N,) each: "loss", "lr" and the metrics."""
+        return {"loss": self.loss, "lr": self.lr, **self.metrics}
+
     def __len__(self) -> int:
         return len(self.steps)
 
@@ -186,6 +191,21 @@ class Trajectory:
     def dtype(self) -> torch.dtype:
         """What each number of a row is kept in."""
         return self._kept().dtype
+
+    @property
+    def told(self) -> Curves:
+        """What was told at each step, kept or not; of the kept ones where no more is known."""
+        return self.curves or Curves(self.steps, self.loss, self.lr, self.metrics)
+
+    def since(self, step: int, most: int | None = None) -> Trajectory:
+        """The kept steps after this one, the first `most` of them; perhaps none. Raises ValueError where only sketches were kept."""
+        start = int(np.searchsorted(self.steps, step, side="right"))
+        part = slice(start, None if most is None else start + most)
+        return Trajectory(
+            self._kept()[part], self.steps[part], self.loss[part], self.lr[part],
+            {name: values[part] for name, values in self.metrics.items()}, self.space,
+            rounding=None if self.rounding is None else self.rounding[part],
+        )  # fmt: skip
 
     @property
     def norms(self) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 
 from lossatlas.curvature import Spectrum
 from lossatlas.geometry import Trajectory
-from lossatlas.geometry.quantities import told_of
 from lossatlas.integrations.watched import extra
 from lossatlas.landscape import Landscape
 
@@ -108,9 +107,8 @@ def _checked_writer(writer: Any) -> None:
 def _curves(trajectory: Trajectory) -> list[tuple[str, int, float]]:
     from lossatlas.figures.learning import thinned
 
-    steps, told = told_of(trajectory)
-    found = []
-    series = [(name, steps, values) for name, values in told.items()]
+    told, found = trajectory.told, []
+    series = [(name, told.steps, values) for name, values in told.by_name.items()]
     for name, at, values in [*series, ("norm", trajectory.steps, trajectory.norms)]:
         there = ~np.isnan(values)
         x, y = thinned(at[there], values[there], _SCALARS)

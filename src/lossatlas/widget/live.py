@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from lossatlas import jobs
 from lossatlas.following import Followed
+from lossatlas.geometry.trajectory import Curves
 from lossatlas.landscape import Landscape
 from lossatlas.widget.protocol import Message
 from lossatlas.widget.publisher import publisher
@@ -41,6 +42,7 @@ class _Feed:
     scene: str = ""
     rows: int = 0
     step: int = -1
+    revision: int = -1  # of the run, as it was looked at last
     told: dict[str, np.ndarray] = field(default_factory=dict)
     path: list[Any] = field(default_factory=list)  # shadows of the scene, to be kept when the run has ended
     job: jobs.Job[None] | None = None
@@ -54,7 +56,7 @@ class _Feed:
     def tell_all(self) -> None:
         """A page has come that knows nothing."""
         self.forget()
-        self.told, self.stale = {}, False
+        self.told, self.revision, self.stale = {}, -1, False
 
 
 class Live:
@@ -136,46 +138,24 @@ class Live:
         for feed in feeds:
             if feed.stale:
                 feed.tell_all()
-            self._keep_ended(feed)
-            if self._has_news(feed):
+            if feed.revision != feed.run.revision or feed.scene != self._landscape().scene.hash:
                 feed.job = jobs.worker.submit(self._tell(feed), jobs.TURN)
                 busy = True
+            elif feed.run.ended:
+                self._keep_ended(feed)
         return INTERVAL if busy or self._news else None
-
-    def _has_news(self, feed: _Feed) -> bool:
-        curves = feed.run.curves
-        known = feed.told.get("step")
-        fresh = known is None or not len(known) or (len(curves) and known[-1] != curves.steps[-1])
-        # What was told of the steps is told before their points: the last point is at the last step or before it.
-        return bool(fresh or feed.scene != self._landscape().scene.hash or self._changed(feed) is not None)
-
-    def _changed(self, feed: _Feed) -> int | None:
-        """The first row of the curves that differs from what was told; None where all is known."""
-        columns = _columns(feed.run)
-        if set(columns) != set(feed.told):
-            return 0
-        firsts = []
-        for name, values in columns.items():
-            told = feed.told[name]
-            common = min(len(told), len(values))
-            differ = np.flatnonzero(
-                ~((told[:common] == values[:common]) | (np.isnan(told[:common]) & np.isnan(values[:common])))
-            )
-            if len(differ):
-                firsts.append(int(differ[0]))
-            elif len(values) != len(told):
-                firsts.append(common)
-        return min(firsts, default=None)
 
     def _tell(self, feed: _Feed) -> Generator[None, None, None]:
         try:
             yield
-            landscape = self._landscape()
+            # Before what is told is read: what comes from here on is of a later look.
+            landscape, revision = self._landscape(), feed.run.revision
             scene = landscape.scene.hash
             if scene != feed.scene:
                 feed.forget()
                 feed.scene = scene
-            columns, start = _columns(feed.run), self._changed(feed)
+            columns = _columns(feed.run.curves)
+            start = _changed(feed.told, columns)
             if start is not None:
                 feed.told = columns
                 steps, series = (
@@ -189,8 +169,11 @@ class Live:
                     )
                 )  # fmt: skip
             while True:
+                if feed.stale:
+                    return
                 found = feed.run.since(feed.step, landscape, _ROWS)
-                if not len(found) or feed.stale:
+                if found is None:
+                    feed.revision = revision
                     return
                 self._post(
                     path_message(
@@ -207,12 +190,7 @@ class Live:
 
     def _keep_ended(self, feed: _Feed) -> None:
         """Hold what has ended in the explorer's traits, which a saved page has: on the publisher's thread."""
-        if (
-            not feed.run.ended
-            or not feed.path
-            or feed.kept == (feed.scene, feed.step)
-            or self._has_news(feed)
-        ):
+        if not feed.path or feed.kept == (feed.scene, feed.step):
             return
         feed.kept = (feed.scene, feed.step)
         points, distance, steps, loss = (
@@ -229,16 +207,30 @@ class Live:
         )  # fmt: skip
 
 
-def _columns(run: Followed) -> dict[str, np.ndarray]:
-    """What is told of a run's steps: those series in which anything is known."""
-    curves = run.curves
-    every = 1
-    while len(curves) > every * _MOST_STEPS:
+def _columns(curves: Curves) -> dict[str, np.ndarray]:
+    """What is told of a run's steps: those series in which anything is known; of many steps every second, every fourth, and the last."""
+    count, every = len(curves), 1
+    while count > every * _MOST_STEPS:
         every *= 2
-    known = {"loss": curves.loss, "lr": curves.lr, **curves.metrics}
-    columns = {
-        name: values[::every]
-        for name, values in known.items()
-        if np.isfinite(values).any() and name != "step"
-    }
-    return {"step": curves.steps[::every].astype(np.float64), **columns}
+    chosen = np.unique(np.append(np.arange(0, count, every), count - 1)) if count else np.arange(0)
+    return {
+        "step": curves.steps[chosen].astype(np.float64),
+        **{name: values[chosen] for name, values in curves.by_name.items() if name != "step" and np.isfinite(values).any()},
+    }  # fmt: skip
+
+
+def _changed(told: Mapping[str, np.ndarray], columns: Mapping[str, np.ndarray]) -> int | None:
+    """The first row that differs from what was told; None where all is known."""
+    if set(columns) != set(told):
+        return 0
+    firsts = []
+    for name, values in columns.items():
+        before, common = told[name], min(len(told[name]), len(values))
+        differ = np.flatnonzero(
+            (before[:common] != values[:common]) & ~(np.isnan(before[:common]) & np.isnan(values[:common]))
+        )
+        if len(differ):
+            firsts.append(int(differ[0]))
+        elif len(values) != len(before):
+            firsts.append(common)
+    return min(firsts, default=None)

@@ -264,6 +264,5 @@ def _added(landscape: Landscape, name: str, vector: Any, about: str) -> str:
     while free in taken:
         count += 1
         free = f"{name} · {count}"
-    made = Direction.own(vector, free)
-    landscape.directions.add(free, Direction(made.vector, free, made.recipe, about))
+    landscape.directions.add(free, Direction.own(vector, free, about))
     return free
