@@ -23,6 +23,7 @@ from tests.browser.maps import (
 BUSY = """
 import pathlib, time
 stop = pathlib.Path("stop-{name}")
+stop.unlink(missing_ok=True)
 def until_stopped():
     end = time.monotonic() + 120
     while not stop.exists() and time.monotonic() < end:
