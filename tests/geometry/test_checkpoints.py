@@ -75,6 +75,15 @@ def test_what_is_no_checkpoint_is_said_by_its_name(tmp_path: Path) -> None:
         la.Trajectory.from_folder(tmp_path)
 
 
+def test_a_file_that_is_there_is_not_written_over_by_a_cache(tmp_path: Path) -> None:
+    torch.save(mlp(6, 5, 3).state_dict(), tmp_path / "1.pt")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"notes\.txt' exists already"):
+        la.Trajectory.from_folder(tmp_path, cache=notes)
+    assert notes.read_text() == "mine"
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return (print, ("this must not run",))

@@ -40,12 +40,16 @@ def read_folder(
     rows: list[Tensor] = []
     file: FileRows | None = None
     first, space = row_of(_state(files[0], state), files[0].name)
+    if cache is not None and Path(cache).exists():
+        raise FileExistsError(
+            f"cache={str(cache)!r} exists already, and would be written over. Pass the path of a new file, or remove this one."
+        )
     if len(files) * first.numel() * first.element_size() > MEMORY:
         # A file holds what NumPy knows; float32 holds each number of bfloat16.
         kept = first.to(torch.promote_types(first.dtype, torch.float16))
         file = _cached(cache, kept)
     for path in files:
-        row, found = row_of(_state(path, state), path.name)
+        row, found = (first, space) if path == files[0] else row_of(_state(path, state), path.name)
         check_same(space, found, first, row, path.name, files[0].name)
         if file is not None:
             file.append(row.to(file.dtype))

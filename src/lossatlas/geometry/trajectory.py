@@ -166,7 +166,7 @@ class Trajectory:
         "state_dict", "model_state_dict" or "model". Each file is read once. What is too much for memory is copied into one file
         that is read by columns: cache, or a temporary one. Nothing is unpickled.
 
-        Raises FileNotFoundError without a folder, and ValueError that names the file and the tensor that does not fit.
+        Raises FileNotFoundError without a folder, FileExistsError where cache is there already, and ValueError that names the file and the tensor that does not fit.
         """
         from lossatlas.geometry.checkpoints import read_folder
 

@@ -17,6 +17,7 @@ from lossatlas.features import Drop
 from lossatlas.landscape import Landscape
 from lossatlas.widget.ball_request import Ball
 from lossatlas.widget.checked import BadRequest
+from lossatlas.widget.names import free
 from lossatlas.widget.protocol import VERSION, Message, finite_or_none
 from lossatlas.widget.run_messages import curves_message, path_message
 from lossatlas.widget.surface import Later
@@ -75,9 +76,8 @@ class Balls:
         self._lock = threading.Lock()
         self._rolling: dict[_Key, _Rolling] = {}
         self._answers: OrderedDict[_Key, Message] = OrderedDict()
-        self._names: set[str] = (
-            set()
-        )  # all that were given: the traits hold those of balls that have ended a moment later
+        # All that were given: the traits hold those of balls that have ended a moment later.
+        self._names: set[str] = set()
 
     def begin(self, request: Ball, landscape: Landscape) -> None:
         """Drop a ball; asked again, tell again what is known of it. Raises BadRequest when too many roll already."""
@@ -162,12 +162,9 @@ class Balls:
     def _named(self, name: str) -> str:
         """The name, made one that no other run has."""
         with self._lock:
-            taken, count, free = {*self._taken(), *self._names}, 1, name
-            while free in taken:
-                count += 1
-                free = f"{name} · {count}"
-            self._names.add(free)
-        return free
+            given = free(name, {*self._taken(), *self._names})
+            self._names.add(given)
+        return given
 
     def _tell(self, ball: _Rolling) -> None:
         """The rows that are new."""

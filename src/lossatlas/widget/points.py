@@ -18,6 +18,7 @@ from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.widget import findings
 from lossatlas.widget.checked import BadRequest
+from lossatlas.widget.names import free
 from lossatlas.widget.orders import Orders
 from lossatlas.widget.protocol import Message, Point, Towards
 
@@ -260,9 +261,6 @@ def _through(found: _Found, landscape: Landscape, place: str) -> dict[str, Any]:
 
 def _added(landscape: Landscape, name: str, vector: Any, about: str) -> str:
     """Put a direction in under a name that is not taken."""
-    taken, count, free = landscape.directions.names, 1, name
-    while free in taken:
-        count += 1
-        free = f"{name} · {count}"
-    landscape.directions.add(free, Direction.own(vector, free, about))
-    return free
+    given = free(name, landscape.directions.names)
+    landscape.directions.add(given, Direction.own(vector, given, about))
+    return given
