@@ -238,8 +238,9 @@ export class MapPane {
   /** What is drawn at a point of the plane, in the field's own unit; null where nothing is. @param {Point} point */
   valueAt([a, across]) {
     const b = this.onLine ? 0 : across;
-    const subject = this.#target() ?? this.subject;
-    const found = subject && (this.#plan.at(subject, a, b) ?? (this.subject && this.#plan.at(this.subject, a, b)));
+    const target = this.#target();
+    const subject = target && this.#ready(target);
+    const found = subject && this.#plan.at(subject, a, b);
     return found ? undrawn(found.value, subject.scale) : null;
   }
 
@@ -305,6 +306,13 @@ export class MapPane {
     return {hash, field, scale, viewport: this.#seen(viewport), level, allowed: this.#allowed(field, scale)};
   }
 
+  /** The old scene stays until the new one has a first pass everywhere in sight, also for whoever reads. @param {Subject} target */
+  #ready(target) {
+    const old = this.subject;
+    const stays = old !== null && old.hash !== target.hash && this.#plan.squares.size > 0 && !this.#plan.covers(target);
+    return stays ? {...target, hash: old.hash} : target;
+  }
+
   /**
    * What a tile may be off by on this scale: a share of the range in sight, in steps, so that it does not change with every
    * pass; NaN while that is not known, null where every node is wanted.
@@ -329,10 +337,7 @@ export class MapPane {
     const started = performance.now();
     const blend = this.#still.matches ? 0 : BLEND_MS;
     this.#level = target.level;
-    // The old scene stays until the new one has a first pass everywhere in sight.
-    const old = this.subject;
-    const stays = old !== null && old.hash !== target.hash && !this.#plan.covers(target) && this.#plan.squares.size > 0;
-    const subject = stays ? {...target, hash: old.hash} : target;
+    const subject = this.#ready(target);
     this.subject = subject;
     const {moving} = this.#plan.update(subject, started, blend);
     const colours = this.onLine ? this.#values(viewport) : this.#colours(started, blend);
@@ -355,7 +360,7 @@ export class MapPane {
       levels: this.#isolines(fading).map((level) => ({...level, value: drawn(level.value, scale) - origin})),
       ...this.palette,
       marks: this.#marks(viewport),
-      desaturate: stays ? OLD : 0,
+      desaturate: subject === target ? 0 : OLD,
       hurried: this.#held,
     };
     this.renderers.draw(this.picture, this.#context, this.onLine);

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import warnings
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lossatlas.features.gather import Gather, all_finite
 from lossatlas.features.sketch import Sketcher
 from lossatlas.features.told import Told, checked_numbers
 from lossatlas.geometry import Trajectory
@@ -37,7 +38,7 @@ _SHARE = 0.65
 _FEWEST = 4
 
 # Kept rows from one look at whether parameters were added to the next.
-_LOOK = 16
+_LOOK = 64
 
 
 class Recorder:
@@ -127,7 +128,9 @@ class Recorder:
             self._say("memory", f"One row of parameters takes {width * self.dtype.itemsize / 1e6:.0f} MB, more than the memory is for: {_FEWEST} are kept all the same. Pass path=, sketch= or dtype=torch.float16, or more memory.")  # fmt: skip
         # Pages come as they are written.
         self._rows = empty_rows(0 if self._log else self._capacity, width, self.dtype)
-        self.space, self._parameters = space, [parameter for _, parameter in named]
+        self.space, self._gather = space, Gather([parameter for _, parameter in named])
+        # As most are kept: the parameters go to their row by themselves.
+        self._plain = self._exact and self._log is None and self._sketcher is None
         self._all = {id(parameter) for parameter in model.parameters()}
         self.model = model
 
@@ -245,7 +248,7 @@ class Recorder:
                     "Nothing has been recorded yet. Call step(loss) between backward() and optimizer.step()."
                 )
             file = None if self._log is None else self._log.rows.first(count)
-            rows = self._rows[:count] if file is None else file.all()
+            rows = torch.from_numpy(self._rows[:count]) if file is None else file.all()
             curves = self._told.curves(self._steps)
             rounding = None if self._exact else np.array(self._rounding)
         sketches = None if self._sketcher is None else Sketches(rows)
@@ -268,7 +271,9 @@ class Recorder:
             rows = range(start, len(self._kept))[:most] if self._sketcher is None else range(0)
             thetas = torch.empty(len(rows), self.space.size, dtype=self.dtype)
             for k, row in enumerate(rows):
-                thetas[k] = self._rows[row] if self._log is None else self._log.rows.row(row)
+                thetas[k] = (
+                    torch.from_numpy(self._rows[row]) if self._log is None else self._log.rows.row(row)
+                )
             steps = self._kept[rows.start : rows.stop]
             told = self._told.at(steps)
             rounding = None if self._exact else np.array(self._rounding[rows.start : rows.stop])
@@ -342,7 +347,13 @@ class Recorder:
             and {id(parameter) for parameter in self.model.parameters()} - self._all
         ):
             self._say("added", "Parameters were added to the model while it was recorded. Those that it had at the start are recorded on.")  # fmt: skip
-        found = _joined(self._parameters)
+        if self._plain:
+            row = self._free_row()
+            self._gather.into(row)
+            if all_finite(row):
+                self._kept.append(self._steps)
+                return True
+        found = self._gather.vector()
         if not is_finite(found):
             self._end(f"The parameters are no longer finite at step {self._steps}.")
             return False
@@ -358,14 +369,15 @@ class Recorder:
             if self._log is not None:
                 self._log.rows.append(kept)
             else:
-                self._store(kept)
+                torch.from_numpy(self._free_row()).copy_(kept)
         except OSError as error:
             self._end(f"The parameters of step {self._steps} could not be written: {error}.")
             return False
         self._kept.append(self._steps)
         return True
 
-    def _store(self, row: Tensor) -> None:
+    def _free_row(self) -> np.ndarray:
+        """Memory for one more row, which counts once its step is kept."""
         count = len(self._kept)
         if count == self._capacity:
             # Into memory of its own: a trajectory that was handed out keeps what it has.
@@ -374,7 +386,8 @@ class Recorder:
             thinned[:count] = self._rows[::2]
             self._rows, self._kept, self._rounding = thinned, self._kept[::2], self._rounding[::2]
             self._stride *= 2
-        self._rows[count] = row
+        row: np.ndarray = self._rows[count]
+        return row
 
     def _write(
         self,
@@ -405,16 +418,6 @@ class Recorder:
         if topic not in self._said:
             self._said.add(topic)
             warnings.warn(sentence, RuntimeWarning, stacklevel=4)
-
-
-def _joined(parameters: Sequence[Tensor]) -> Tensor:
-    """All of them as one vector on the CPU, (P,), a copy."""
-    flat = [parameter.data.reshape(-1) for parameter in parameters]
-    if all(part.is_cpu for part in flat):
-        return torch.cat(flat)
-    if len({part.device for part in flat}) > 1:  # a model that lies on several
-        flat = [part.cpu() for part in flat]
-    return torch.cat(flat).cpu()
 
 
 def _checked_model(model: Any) -> nn.Module:

@@ -26,11 +26,15 @@ class Told:
     def put(self, step: int, numbers: Mapping[str, float | Tensor]) -> None:
         """Tell of a step, the last one or one before it, in place of what was told of it under these names."""
         for name, value in numbers.items():
-            values = self._values.setdefault(name, array("d"))
-            if len(values) <= step:
-                values.extend([math.nan] * (step + 1 - len(values)))
-            elif self._pending:
+            values = self._values.get(name)
+            if values is None:
+                values = self._values[name] = array("d")
+            if len(values) > step:
                 self._fetch()  # what is on its way for this step was told before
+            elif len(values) < step:
+                values.extend([math.nan] * (step - len(values)))
+            if len(values) == step:
+                values.append(math.nan)
             if isinstance(value, float):
                 values[step] = value
             else:
@@ -75,16 +79,17 @@ def checked_numbers(told: Mapping[str, Any]) -> dict[str, float | Tensor]:
     for name, value in told.items():
         if value is None:
             continue
-        if isinstance(value, Tensor) and value.numel() != 1:
+        is_tensor = isinstance(value, Tensor)
+        if is_tensor and value.numel() != 1:
             raise TypeError(
                 f"{name} is a tensor of shape {tuple(value.shape)}. Pass a number or a tensor of one."
             )
-        if isinstance(value, Tensor) and value.device.type != "cpu":
+        if is_tensor and not value.is_cpu:
             # A copy: a loop may add to its tensor before it is fetched.
             found[name] = value.detach().clone()
             continue
         try:
-            found[name] = float(value.detach() if isinstance(value, Tensor) else value)
+            found[name] = float(value.item() if is_tensor else value)
         except (TypeError, ValueError, RuntimeError):
             raise TypeError(
                 f"{name} is a {type(value).__name__}, which is no number. Pass a number or a tensor of one."

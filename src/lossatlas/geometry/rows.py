@@ -78,12 +78,12 @@ class FileRows:
         return found
 
 
-def empty_rows(count: int, size: int, dtype: torch.dtype) -> Tensor:
+def empty_rows(count: int, size: int, dtype: torch.dtype) -> np.ndarray:
     """Memory for rows, (count, size), of which the system gives what is written to.
 
     NumPy asks for huge pages where the system has them, torch does not: a row that is written for the first time costs less.
     """
-    return torch.from_numpy(np.empty((count, size), _KINDS[dtype]))
+    return np.empty((count, size), _KINDS[dtype])
 
 
 def column_spans(size: int, rows: int) -> list[tuple[int, int]]:
