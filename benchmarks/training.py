@@ -219,13 +219,13 @@ SHOWN = """
 recorder = la.Recorder(model, every={every})
 explorer = la.explore(model, nn.functional.cross_entropy, (x, y), recorder=recorder, tolerance=0, height=420)
 """
-# When the page has drawn how many points of the path, in seconds of the clock that the kernel has too.
+# Up to which step the page has drawn the path, in seconds of the clock that the kernel has too.
 WATCH = """() => {
-    const seen = window.seenRows = [], map = document.querySelector(".lossatlas").lossatlas;
+    const seen = window.seenSteps = [], map = document.querySelector(".lossatlas").lossatlas;
     const look = () => {
-        const run = map.runs?.().runs[0], rows = run ? run.points : 0;
-        if (rows !== seen.at(-1)?.[1]) seen.push([(performance.timeOrigin + performance.now()) / 1000, rows]);
-        if (window.seenRows === seen) requestAnimationFrame(look);
+        const last = map.runs?.().steps.at(-1) ?? -1;
+        if (last !== seen.at(-1)?.[1]) seen.push([(performance.timeOrigin + performance.now()) / 1000, last]);
+        if (window.seenSteps === seen) requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
 }"""
@@ -276,7 +276,7 @@ def live() -> dict[str, Any]:
         page.run_cell(4, timeout=120)
         page.page.wait_for_timeout(1500)
         delays = delays_of(
-            ask(page, "made"), page.page.evaluate("() => window.seenRows"), ask(page, "len(recorder.steps)")
+            ask(page, "made"), page.page.evaluate("() => window.seenSteps"), ask(page, "recorder.last")
         )
         page.page.evaluate(WANDER)
         busy = rates()
@@ -287,11 +287,11 @@ def live() -> dict[str, Any]:
     return {"unseen": unseen, "shown": shown, "busy": busy, "delays": delays}
 
 
-def delays_of(made: list[float], seen: list[list[float]], total: int) -> list[float]:
-    """Median, 95th percentile and greatest time from a step to the frame that draws it, ms."""
-    first, found, at = total - len(made), [], 0
+def delays_of(made: list[float], seen: list[list[float]], last: int) -> list[float]:
+    """Median, 95th percentile and greatest time from a step to the frame that draws it or, where it is not kept, a later one, ms."""
+    first, found, at = last + 1 - len(made), [], 0
     for k, when in enumerate(made):
-        while at < len(seen) and seen[at][1] < first + k + 1:
+        while at < len(seen) and seen[at][1] < first + k:
             at += 1
         if at < len(seen):
             found.append(1e3 * (seen[at][0] - when))

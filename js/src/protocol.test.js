@@ -28,6 +28,7 @@ const builders = {
   spectrum: (h) => request("spectrum", h.client, h.req, {epoch: h.epoch, at: h.at, span: h.span}),
   cancel: (h) => request("cancel", h.client, h.req),
   ball: ({v: _v, k: _k, client, req, ...h}) => request("ball", client, req, h),
+  sweep: ({v: _v, k: _k, client, req, ...h}) => request("sweep", client, req, h),
   towards: (h) => request("towards", h.client, h.req, {of: h.of, index: h.index}),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),

@@ -12,7 +12,7 @@ from lossatlas import jobs
 from lossatlas.features import Drop
 from lossatlas.geometry import Turn
 from lossatlas.widget import balls
-from lossatlas.widget.ball_request import Ball
+from lossatlas.widget.ball_request import OPTIMIZERS, Ball
 from lossatlas.widget.balls import rolled
 from lossatlas.widget.explorer import Explorer
 from lossatlas.widget.session import Session
@@ -111,6 +111,19 @@ def test_a_rate_beyond_the_edge_diverges_and_says_so(page):
     assert answer["message"].startswith("diverged after ")
     assert answer["steps"] < 300
     session.close()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_that_a_page_can_choose_rolls_downhill(session, page, optimizer):
+    schedule = None if optimizer == "lbfgs" else "linear"  # which chooses its own steps
+    session.handle(ask(optimizer=optimizer, lr=0.01, schedule=schedule))
+    answer = ended(page)
+    assert answer["done"]
+    assert not answer["diverged"]
+    curves = told(page, "curves", answer["name"])
+    assert answer["end_loss"] < curves["loss"][0]
+    falling = 1 - np.arange(40) / 40 if schedule else np.ones(40)
+    np.testing.assert_allclose(curves["lr"][:40], 0.01 * falling, rtol=1e-12)
 
 
 def test_a_loss_that_is_not_finite_leaves_heads_that_json_can_say(page):
@@ -252,6 +265,8 @@ def test_the_fixture_of_an_end_is_what_is_sent():
 
         message = "diverged after 12 steps: the loss is inf"
 
-    request = Ball("c1f09", -1000001, 3, (0.25, -0.5), "momentum", 0.1, 200, 64)
+    request = Ball(
+        client="c1f09", req=-1000001, epoch=3, at=(0.25, -0.5), optimizer="momentum", lr=0.1, steps=200, batch_size=64
+    )  # fmt: skip
     head, buffers = rolled(request, "SGD, momentum 0.9 · lr 0.1 · batch 64", Ended(), done=True)
     assert (head, buffers) == (fixture_head("ball_rolled"), [])

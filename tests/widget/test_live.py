@@ -62,7 +62,15 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 def started(**options: Any) -> tuple[torch.nn.Module, la.Recorder, Any, Explorer]:
     model, data = mlp(6, 8, 3), classification(60)
     recorder = la.Recorder(model, **options)
-    return model, recorder, data, la.explore(model, F.cross_entropy, data, recorder=recorder)
+    explorer = la.explore(model, F.cross_entropy, data, recorder=recorder)
+    greet(explorer)
+    return model, recorder, data, explorer
+
+
+def greet(explorer: Explorer) -> None:
+    """A page comes that knows nothing."""
+    head = {"v": 1, "k": "hello", "client": "page", "have": "", "dpr": 1, "renderer": "cpu"}
+    explorer._live_session.handle(head)
 
 
 def train(model: torch.nn.Module, recorder: la.Recorder, data: Any, steps: int) -> None:
@@ -115,10 +123,28 @@ def test_a_page_that_knows_nothing_is_told_all(heard: Heard) -> None:
     until(lambda: len(heard.paths.get(key, ())) == 5)
     heard.paths.clear()
     heard.curves.clear()
-    explorer._live_session.handle(
-        {"v": 1, "k": "hello", "client": "page", "have": "", "dpr": 1, "renderer": "cpu"}
-    )
+    greet(explorer)
     until(lambda: len(heard.paths.get(key, ())) == 5 and len(heard.curves["run 1"]["step"]) == 5)
+    explorer.close()
+
+
+def test_while_no_page_is_there_nothing_is_told_and_the_first_one_is_told_all(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, recorder, data, explorer = started()
+    live, key = explorer._live_session.live, ("run 1", explorer.landscape.scene.hash)
+    explorer._live_session.handle({"v": 1, "k": "bye", "client": "page", "removed": False})
+    looks: list[int] = []
+    monkeypatch.setattr(live, "_tell", lambda feed: looks.append(1) or iter(()))
+    train(model, recorder, data, 3)
+    until(lambda: live.pump() is None and live._news)  # there is something, for nobody
+    train(model, recorder, data, 3)
+    assert looks == []
+    assert heard.paths == {}
+    monkeypatch.undo()
+    monkeypatch.setattr(Explorer, "send", lambda self, head, buffers=None: heard.receive(head, buffers or []))
+    greet(explorer)
+    until(lambda: len(heard.paths.get(key, ())) == 6)
     explorer.close()
 
 

@@ -13,7 +13,7 @@ from lossatlas.geometry import TileAddress, Turn
 from lossatlas.sampling import Pass, Sample
 from lossatlas.scene import Scene
 from lossatlas.widget import protocol
-from lossatlas.widget.ball_request import Ball
+from lossatlas.widget.ball_request import Ball, Sweep
 from lossatlas.widget.checked import BadRequest
 from lossatlas.widget.protocol import (
     Bases,
@@ -88,7 +88,33 @@ def head(name: str) -> dict:
                 "dark",
             ),
         ),
-        ("ball", Ball("c1f09", -1000001, 3, (0.25, -0.5), "momentum", 0.1, 200, 64, False, 1)),
+        (
+            "ball",
+            Ball(
+                client="c1f09",
+                req=-1000001,
+                epoch=3,
+                at=(0.25, -0.5),
+                optimizer="momentum",
+                lr=0.1,
+                steps=200,
+                batch_size=64,
+                schedule="cosine",
+                seed=1,
+            ),
+        ),
+        (
+            "sweep",
+            Sweep(
+                client="c1f09",
+                req=-1000002,
+                epoch=3,
+                at=(0.25, -0.5),
+                optimizer="momentum",
+                steps=200,
+                seed=1,
+            ),
+        ),
         ("part", Part("c1f09", 9, "instrument")),
         ("cancel", Cancel("c1f09", -7)),
         ("pause", Command("c1f09", "pause")),

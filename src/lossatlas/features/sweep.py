@@ -78,7 +78,7 @@ class Sweep:
 
 
 class Sweeping:
-    """A sweep: `run` it as a job; `drops` are its balls as soon as their rates are known.
+    """A sweep: `run` it as a job; `drops` are its balls as soon as their rates, `lrs`, are known.
 
     lrs: learning rates, by default 16 about the limit of stability at the start, or 17 about the usual rate where there is none.
     keep, every: as of `Drop`; by default only the ends are kept, and no parameters. options: as of `Drop`. Raises TypeError or
@@ -100,6 +100,7 @@ class Sweeping:
         self._make = lambda lr: Drop(objective, where, at, optimizer, lr=lr, **options)
         self._first = self._make(None if rates is None else rates[0])  # a wrong call raises here
         self._scheduled = schedule is not None
+        self.lrs: np.ndarray = np.zeros(0)
         self.drops: tuple[Drop, ...] = ()
         self.sharpness = math.nan
         self.stability = stability_of(self._first.optimizer, self._first.full_batch)
@@ -112,10 +113,11 @@ class Sweeping:
             rates = self.stability.limit * _ABOUT_LIMIT
         elif rates is None:
             rates = rate_of(self._first.optimizer) * _ABOUT_USUAL
+        self.lrs = np.array(rates)
         self.drops = tuple(self._make(float(rate)) for rate in rates)
         descents = yield from jobs.gather([drop.run() for drop in self.drops])
         name = self._first.name.replace(f" · lr {rate_of(self._first.optimizer):.4g}", "")
-        return Sweep(name, tuple(descents), np.array(rates), self.sharpness, self.stability)
+        return Sweep(name, tuple(descents), self.lrs, self.sharpness, self.stability)
 
     def _draw_line(self) -> Generator[None, None, None]:
         """Find λmax at the start, and the rate that it allows."""

@@ -135,8 +135,7 @@ class Balls:
             yield
             drop = ball.drop = Drop(
                 landscape.objective, landscape.slice, (request.at[0], 0.0 if landscape.on_line else request.at[1]),
-                request.optimizer, lr=request.lr, steps=request.steps, batch_size=request.batch_size,
-                confined=request.confined, seed=request.seed, every=math.ceil(request.steps / POINTS), keep=False,
+                request.optimizer, lr=request.lr, every=math.ceil(request.steps / POINTS), keep=False, **request.options,
             )  # fmt: skip
             ball.name = self._named(drop.name)
             self._post(rolled(ball.request, ball.name, ball.drop, done=False))

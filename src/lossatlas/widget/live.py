@@ -1,7 +1,7 @@
 """Live: runs as they reach the page, row by row while they are recorded, and anew for every plane that is shown.
 
 The thread that trains only says that there is something new. What it is comes from a job of the worker, and is sent by the
-publisher: a training cell waits for neither.
+publisher: a training cell waits for neither. While no page is there nothing is looked at but what has ended.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Live:
         self._post, self._landscape, self._fail, self._keep = post, landscape, fail, keep
         self._lock = threading.Lock()
         self._feeds: dict[str, _Feed] = {}
+        self._pages: set[str] = set()
         self._due, self._news, self._closed = 0.0, False, False
 
     @property
@@ -91,8 +92,8 @@ class Live:
         with self._lock:
             self._feeds[name] = _Feed(name, run, color)
         if run.recorder is not None:
-            run.recorder.listen(self.hear)
-        self.hear()
+            run.recorder.listen(self._hear)
+        self.look()
 
     def remove(self, name: str) -> None:
         """Follow it no more; what was told of it stays."""
@@ -100,22 +101,33 @@ class Live:
             feed = self._feeds.pop(name, None)
         if feed is not None:
             if feed.run.recorder is not None:
-                feed.run.recorder.unlisten(self.hear)
+                feed.run.recorder.unlisten(self._hear)
             if feed.job is not None:
                 feed.job.cancel()
 
-    def hear(self) -> None:
-        """There is something new. Called by whoever trains: it is to take no time."""
-        if not self._news and not self._closed:
-            self._news = True
+    def look(self) -> None:
+        """Something else is to be shown, or of another plane."""
+        self._news = True
+        if not self._closed:
             publisher.wake(self)
 
-    def again(self) -> None:
-        """A page that knows nothing: tell it all."""
+    def again(self, client: str) -> None:
+        """A page that knows nothing: tell it all, and what comes."""
         with self._lock:
+            self._pages.add(client)
             for feed in self._feeds.values():
                 feed.stale = True  # whoever is telling of it just now ends first
-        self.hear()
+        self.look()
+
+    def leave(self, client: str) -> None:
+        """A page has gone."""
+        with self._lock:
+            self._pages.discard(client)
+
+    def _hear(self) -> None:
+        """There is something new. Called by whoever trains: it is to take no time."""
+        if not self._news or any(feed.run.ended for feed in tuple(self._feeds.values())):
+            self.look()
 
     def close(self) -> None:
         """Follow nothing any more."""
@@ -131,10 +143,12 @@ class Live:
             return None
         if now < self._due:
             return self._due - now
-        self._due, self._news = now + INTERVAL, False
         with self._lock:
-            feeds = [feed for feed in self._feeds.values() if feed.job is None or feed.job.done]
-            busy = len(feeds) < len(self._feeds)
+            wanted = [feed for feed in self._feeds.values() if self._pages or feed.run.ended]
+            feeds = [feed for feed in wanted if feed.job is None or feed.job.done]
+            busy = len(feeds) < len(wanted)
+            # What is new and for nobody stays new: whoever trains need not say it again.
+            self._due, self._news = now + INTERVAL, len(wanted) < len(self._feeds)
         for feed in feeds:
             if feed.stale:
                 feed.tell_all()
@@ -143,7 +157,7 @@ class Live:
                 busy = True
             elif feed.run.ended:
                 self._keep_ended(feed)
-        return INTERVAL if busy or self._news else None
+        return INTERVAL if busy else None
 
     def _tell(self, feed: _Feed) -> Generator[None, None, None]:
         try:

@@ -18,7 +18,7 @@ from lossatlas.geometry import CELLS, TileAddress
 from lossatlas.sampling import Pass
 from lossatlas.scale import Scale, is_scale
 from lossatlas.scene import Scene
-from lossatlas.widget.ball_request import Ball, parse_ball
+from lossatlas.widget.ball_request import Ball, Sweep, parse_ball, parse_sweep
 from lossatlas.widget.checked import BadRequest, integer, is_finite, is_integer, pair, show
 from lossatlas.widget.surface_request import Surface, parse_surface
 
@@ -161,7 +161,7 @@ class Command:
     removed: bool = False
 
 
-Request = Hello | Want | Probe | Caption | Point | Towards | Surface | Ball | Part | Cancel | Command
+Request = Hello | Want | Probe | Caption | Point | Towards | Surface | Ball | Sweep | Part | Cancel | Command
 
 
 def parse(message: Any, scene: Scene) -> Request:
@@ -209,6 +209,8 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
             return parse_surface(message, client, scene)
         case "ball":
             return parse_ball(message, client)
+        case "sweep":
+            return parse_sweep(message, client)
         case "part":
             name: Any = message.get("name")
             if name not in PARTS:
@@ -219,7 +221,7 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, part, cancel, pause, "
+        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, sweep, part, cancel, pause, "
         "resume, refresh, back, forward or bye."
     )
 

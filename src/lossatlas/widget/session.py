@@ -15,7 +15,7 @@ from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.widget import findings, protocol
 from lossatlas.widget.agenda import NOBODY, Agenda, home_want
-from lossatlas.widget.ball_request import Ball
+from lossatlas.widget.ball_request import Ball, Sweep
 from lossatlas.widget.balls import Balls
 from lossatlas.widget.checked import BadRequest
 from lossatlas.widget.failures import code_of
@@ -39,6 +39,7 @@ from lossatlas.widget.protocol import (
 from lossatlas.widget.publisher import publisher
 from lossatlas.widget.surface import Later, Surfaces
 from lossatlas.widget.surface_request import Surface
+from lossatlas.widget.sweeps import Sweeps
 
 #: A new value means that the kernel has been started anew.
 BOOT = uuid.uuid4().hex[:8]
@@ -90,9 +91,9 @@ class Session:
             keep_run,
         )
         self._balls = Balls(self._post, self._failed, keep_run, lambda: {*self.live.runs, *run_names()})
-        self._messages: list[
-            Message | Later
-        ] = []  # some are made when they are sent, for making them opens a comm
+        self._sweeps = Sweeps(self._post, self._failed)
+        # Some are made when they are sent, for making them opens a comm.
+        self._messages: list[Message | Later] = []
         self._turning: Callable[[], Landscape] | None = None
         self._jobs: dict[int, jobs.Job[None]] = {}
         self._meter = Meter()
@@ -170,9 +171,8 @@ class Session:
                 job.cancel()
             self._jobs.clear()
             self._points.close()
-            self._surfaces.close()
-            self._balls.close()
-            self.live.close()
+            for part in (self._surfaces, self._balls, self._sweeps, self.live):
+                part.close()
             self._agenda.wants.clear()
             self._messages.append(
                 protocol.error("closed", "This map was closed. Run its cell again for a new one.")
@@ -198,7 +198,7 @@ class Session:
                     for tile in home_tiles(self.landscape.home, level_of(self.landscape.home)):
                         self._announce(tile)
                 self._last_status = (0.0, None)
-                self.live.again()
+                self.live.again(request.client)
                 self._balls.again()
             case Want():
                 self._agenda.drop(NOBODY)
@@ -229,22 +229,27 @@ class Session:
                 self._check_epoch(request, "ball")
                 self._check_reach(request)
                 self._balls.begin(request, self.landscape)
+            case Sweep():
+                self._check_epoch(request, "sweep")
+                self._check_reach(request)
+                self._sweeps.begin(request, self.landscape)
             case Part():
                 self._post(protocol.part(request, self._part(request.name)))
             case Cancel():
                 self._points.cancel(request.client, request.req)
-                self._surfaces.cancel(request.client, request.req)
-                self._balls.cancel(request.client, request.req)
+                for asked in (self._surfaces, self._balls, self._sweeps):
+                    asked.cancel(request.client, request.req)
             case Towards():
                 name, position = self._points.towards(request, self.landscape)
                 self._post(findings.directed(request, name))
                 self._on_position(position)
             case Command(kind="bye"):
                 self._points.leave(request.client)
-                self._surfaces.cancel(request.client)
-                self._balls.cancel(request.client)
+                for asked in (self._surfaces, self._balls, self._sweeps):
+                    asked.cancel(request.client)
                 self._agenda.drop(request.client)
                 self._outbox.leave(request.client)
+                self.live.leave(request.client)
                 if request.removed and not self._agenda.wants:
                     self._on_close()
             case Command(kind="refresh"):
@@ -278,7 +283,7 @@ class Session:
         # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
         jobs.worker.submit(self._answer(request, work()), jobs.TURN)
 
-    def _check_reach(self, request: Probe | Point | Ball) -> None:
+    def _check_reach(self, request: Probe | Point | Sweep) -> None:
         landscape = self.landscape
         if max(map(abs, request.at)) > landscape.slice.reach:
             raise BadRequest(
@@ -286,7 +291,7 @@ class Session:
                 client=request.client, req=request.req,
             )  # fmt: skip
 
-    def _check_epoch(self, request: Probe | Caption | Point | Surface | Ball, what: str) -> None:
+    def _check_epoch(self, request: Probe | Caption | Point | Surface | Sweep, what: str) -> None:
         if request.epoch != self.epoch:
             raise BadRequest(
                 f"The {what} is of epoch {request.epoch}, but the map is at {self.epoch}. Ask again on the new map.",
@@ -301,7 +306,7 @@ class Session:
         except Exception as error:  # every request gets an answer
             self._failed(request, error)
 
-    def _failed(self, request: Probe | Caption | Point | Surface | Ball, error: Exception) -> None:
+    def _failed(self, request: Probe | Caption | Point | Surface | Sweep, error: Exception) -> None:
         self._post(protocol.error(code_of(error), str(error), client=request.client, req=request.req))
 
     def _watch(self, landscape: Landscape) -> None:
@@ -355,7 +360,7 @@ class Session:
                 self._messages.append(protocol.scene_changed(self.epoch, landscape.scene))
                 for address in view:
                     self._announce(address)
-            self.live.hear()  # the runs fall elsewhere on this plane
+            self.live.look()  # the runs fall elsewhere on this plane
             self._wake()
             yield
 
