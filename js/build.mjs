@@ -13,11 +13,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "src", "lossatlas", "static");
 // Sent by the kernel when they are needed, and stored nowhere: so much of each is there at once on any line.
 const PARTS = /** @type {const} */ ({
-  ball: {minified: 24 * 1024, gzipped: 8 * 1024},
+  ball: {minified: 28 * 1024, gzipped: 9 * 1024},
   instrument: {minified: 80 * 1024, gzipped: 28 * 1024},
   layers: {minified: 44 * 1024, gzipped: 15 * 1024},
   point: {minified: 40 * 1024, gzipped: 14 * 1024},
-  runs: {minified: 44 * 1024, gzipped: 14 * 1024},
+  runs: {minified: 48 * 1024, gzipped: 16 * 1024},
   webgl: {minified: 20 * 1024, gzipped: 7 * 1024},
 });
 const names = /** @type {(keyof typeof PARTS)[]} */ (Object.keys(PARTS));

@@ -30,6 +30,7 @@ const builders = {
   ball: ({v: _v, k: _k, client, req, ...h}) => request("ball", client, req, h),
   sweep: ({v: _v, k: _k, client, req, ...h}) => request("sweep", client, req, h),
   towards: (h) => request("towards", h.client, h.req, {of: h.of, index: h.index}),
+  follow: (h) => request("follow", h.client, h.req, {names: h.names}),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
   back: (h) => order("back", h.client),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from lossatlas.features import Recorder
 from lossatlas.geometry import Direction, Frame, Plane, Shadow, Trajectory, shadow_of
 from lossatlas.geometry.trajectory import Curves
@@ -59,20 +63,31 @@ class Followed:
             self._frame = Frame(landscape.slice)
         return shadow_of(rows, self._frame, landscape.objective.parameters)
 
-    def plane(self, landscape: Landscape) -> tuple[Direction, Direction]:
-        """The principal components of the run so far, as directions. Raises ValueError where it spans no plane."""
-        run = recorded(self._run)
-        plane, last = Plane.pca(landscape.objective, run), int(run.steps[-1])
-        first, second = (
-            Direction.own(vector, f"component {k} to step {last}", about)
-            for k, (vector, about) in enumerate(zip((plane.u, plane.v), plane.about, strict=True), 1)
-        )
-        return first, second
+    @property
+    def so_far(self) -> Trajectory:
+        """What there is of it. Raises ValueError before its first step."""
+        return recorded(self._run)
 
-    def view(self, landscape: Landscape) -> dict[str, object]:
-        """Where the run lies on this plane: the centre and the width in a that hold it, with some room about it."""
-        shadow = project(landscape, self._run)
-        low, high = shadow.points.min(axis=0), shadow.points.max(axis=0)
-        # A frame is about as high as it is wide, or less high.
-        span = _ROOM * max(float(high[0] - low[0]), 1.6 * float(high[1] - low[1])) or 1.0
-        return {"center": ((low + high) / 2).tolist(), "span": span}
+
+def components_of(landscape: Landscape, runs: Sequence[Trajectory]) -> tuple[Direction, Direction]:
+    """The principal components of runs together, as directions. Raises ValueError where they span no plane."""
+    plane = Plane.pca(landscape.objective, runs)
+    of = (
+        f"to step {int(runs[0].steps[-1])}"
+        if len(runs) == 1
+        else f"of {len(runs)} runs, {sum(map(len, runs))} points"
+    )
+    first, second = (
+        Direction.own(vector, f"component {k} {of}", about)
+        for k, (vector, about) in enumerate(zip((plane.u, plane.v), plane.about, strict=True), 1)
+    )
+    return first, second
+
+
+def view_of(landscape: Landscape, runs: Sequence[Trajectory]) -> dict[str, object]:
+    """Where runs lie on this plane: the centre and the width in a that hold them, with some room about them."""
+    points = np.concatenate([project(landscape, run).points for run in runs])
+    low, high = points.min(axis=0), points.max(axis=0)
+    # A frame is about as high as it is wide, or less high.
+    span = _ROOM * max(float(high[0] - low[0]), 1.6 * float(high[1] - low[1])) or 1.0
+    return {"center": ((low + high) / 2).tolist(), "span": span}

@@ -33,7 +33,7 @@ def choose(notebook: Notebook, **what: object) -> None:
 
 def drop(notebook: Notebook, across: float = 0.3, down: float = 0.4) -> tuple[float, float]:
     """Arm the pointer and click there, in shares of the map; the point of the plane."""
-    card(notebook).locator(".la-ball header button").click()
+    card(notebook).locator(".la-ball").get_by_role("button", name="drop", exact=True).click()
     wait_map(notebook, "(w) => w.classList.contains('la-armed')")
     box = canvas_box(notebook)
     notebook.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
@@ -124,7 +124,7 @@ def test_the_key_d_drops_at_the_pointer_and_escape_takes_a_click_back(lab: Lab) 
     card(notebook).locator(".la-ball").wait_for()
     wait_ended(notebook)
     notebook.page.wait_for_timeout(400)
-    card(notebook).locator(".la-ball header button").click()
+    card(notebook).locator(".la-ball").get_by_role("button", name="drop", exact=True).click()
     wait_map(notebook, "(w) => w.classList.contains('la-armed')")
     assert card(notebook).locator(".la-area").evaluate("e => getComputedStyle(e).cursor") == "crosshair"
     notebook.page.keyboard.press("Escape")
@@ -166,3 +166,81 @@ def test_each_ball_in_the_list_has_the_colour_of_its_path(lab: Lab) -> None:
     colours = "w => [...w.querySelectorAll('.la-balls i, .la-run i')].map((e) => getComputedStyle(e).backgroundColor)"
     ball, run = card(notebook).evaluate(colours)
     assert ball == run != "rgba(0, 0, 0, 0)"
+
+
+# Curvatures 4 and 1 in the plane and ¼ across it: 2 / λmax is ½.
+BOWL = """
+import torch, lossatlas as la
+h = torch.tensor([4.0, 1.0, 0.25])
+objective = la.Objective.from_function(lambda theta: 0.5 * (h * theta * theta).sum(), torch.zeros(3))
+"""
+SHOW_BOWL = """
+explorer = la.explore(objective, plane=la.Plane(objective.theta, *torch.eye(3)[:2]), height=360, tolerance=0)
+explorer
+"""
+
+
+def test_a_sweep_finds_the_edge_of_the_rate_and_draws_it_over_the_slider(lab: Lab) -> None:
+    notebook = opened(lab, setup=BOWL, show=SHOW_BOWL)
+    choose(notebook, steps=400)
+    pane = card(notebook).locator(".la-ball")
+    pane.get_by_role("button", name="sweep rates").click()
+    wait_map(notebook, "(w) => w.classList.contains('la-armed')")
+    x, y = middle(notebook)
+    notebook.page.mouse.click(x + 40, y - 30)
+    wait_map(notebook, "(w) => w.querySelectorAll('.la-sweep-dots i').length === 16", timeout=90)
+    pane.get_by_text("2 / λmax = 0.50").first.wait_for()
+    assert not notebook.eval_widget("w => w.classList.contains('la-armed')")
+    dots = pane.locator(".la-sweep-dots i").evaluate_all(
+        """dots => dots.map((dot) => {
+            const {left, right} = dot.getBoundingClientRect();
+            return [(left + right) / 2, dot.classList.contains("la-gone")];
+        })"""
+    )
+    line = pane.locator(".la-sweep-dots u").bounding_box()
+    mark = pane.locator(".la-rate-limit").bounding_box()
+    assert line is not None
+    assert mark is not None
+    at = line["x"] + line["width"] / 2
+    assert all(x > at for x, gone in dots if gone)
+    assert all(x < at for x, gone in dots if not gone)
+    # To the slider's scale: its own mark stands under the chart's line.
+    assert mark["x"] == pytest.approx(line["x"], abs=1)
+    choose(notebook, rate=0.9)
+    pane.get_by_text("runs away", exact=False).first.wait_for()
+    assert "runs away" in pane.locator(".la-sweep p").first.inner_text()
+    choose(notebook, rate=0.3)
+    assert "ends at" in pane.locator(".la-sweep p").first.inner_text()
+    assert notebook.console_errors == []
+
+
+def test_step_by_step_an_arrow_says_where_downhill_is_and_how_far_a_plain_step_goes(lab: Lab) -> None:
+    notebook = opened(lab)
+    choose(notebook, rate=0.5, steps=20)
+    drop(notebook)
+    wait_ended(notebook)
+    pane = card(notebook).locator(".la-runs")
+    pane.get_by_label("step back").click()
+    wait_map(notebook, "(w) => w.lossatlas.runs().at === 19")
+    for _ in range(19):
+        pane.get_by_label("step back").click()
+    wait_map(
+        notebook, "(w) => w.lossatlas.runs().at === 0 && w.querySelectorAll('[data-marks] path').length >= 4"
+    )
+    pane.get_by_text("Arrows: downhill in the plane").wait_for()
+    # Downhill by the page is downhill by the engine, and the thick part is one step of it.
+    at, arrow, view = (
+        ask(notebook, "explorer.paths[0]['points'][0]"),
+        ask(notebook, "explorer.paths[0]['arrows'][0]"),
+        notebook.eval_widget("w => w.lossatlas.view()"),
+    )
+    slopes = ask(notebook, f"list(explorer.landscape.jet({tuple(at)}).slope)")
+    assert arrow[0] * slopes[0] + arrow[1] * slopes[1] < 0
+    box = canvas_box(notebook)
+    scale = box["width"] / view["span"]
+    found = card(notebook).locator("[data-marks] path").nth(2).get_attribute("d") or ""
+    dx, dy = map(float, found.split("l")[1].split(" "))
+    assert (dx, dy) == pytest.approx((0.5 * arrow[0] * scale, -0.5 * arrow[1] * scale), abs=0.2)
+    pane.get_by_label("step on").click()
+    wait_map(notebook, "(w) => w.lossatlas.runs().at === 1")
+    assert notebook.console_errors == []

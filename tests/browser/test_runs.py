@@ -14,6 +14,7 @@ from tests.browser.maps import (
     canvas_box,
     card,
     open_map,
+    stats,
     tell,
     wait_complete,
     wait_map,
@@ -77,7 +78,7 @@ def test_runs_open_beside_the_map_by_button_and_key_also_while_there_are_none(la
     assert pane.count() == 0  # it has not been asked for
     button.click()
     pane.wait_for()
-    assert pane.locator("p").first.inner_text().startswith("None yet.")
+    assert pane.get_by_text("None yet.").is_visible()
     assert not pane.locator(".la-charts").is_visible()
     tell(notebook, RUNS)
     pane.locator("[data-run]").first.wait_for()
@@ -268,4 +269,50 @@ def test_a_run_grows_while_its_cell_trains(lab: Lab) -> None:
     finally:
         stop.touch()
     notebook.wait_cell(2)
+    assert notebook.console_errors == []
+
+
+RECORD_TWO = """
+def record(seed, rate):
+    torch.manual_seed(seed)
+    other = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
+    recorder = la.Recorder(other)
+    for _ in range(40):
+        loss = nn.functional.cross_entropy(other(x), y)
+        gradients = torch.autograd.grad(loss, list(other.parameters()))
+        recorder.step(loss, lr=rate)
+        with torch.no_grad():
+            for p, g in zip(other.parameters(), gradients): p -= rate * g
+    recorder.close()
+    return recorder
+for name, seed, rate in (("slow", 3, 0.2), ("fast", 4, 1.0)): explorer.add_run(record(seed, rate), name)
+"""
+
+
+def test_a_button_turns_the_plane_to_the_runs_that_are_shown(lab: Lab) -> None:
+    notebook = open_map(lab, more=(RECORD_TWO,))
+    notebook.run_cell(2)
+    card(notebook).locator(".la-runs-button").click()
+    wait_map(notebook, "(w) => w.lossatlas.runs?.().runs.filter(({points}) => points === 40).length === 2")
+    before = stats(notebook)["hash"]
+    pane = card(notebook).locator(".la-runs")
+    pane.get_by_role("button", name="turn to them").click()
+    wait_map(notebook, "(w, s, before) => s.hash !== before", before, timeout=60)
+    wait_map(notebook, "(w) => w.querySelectorAll('[data-path]').length === 2")
+    wait_complete(notebook)
+    assert "of 2 runs, 80 points" in ask(notebook, "explorer.landscape.slice.names[0]")
+    # Both paths are in sight.
+    area = canvas_box(notebook)
+    for name in ("slow", "fast"):
+        box = card(notebook).locator(f'[data-path="{name}"]').bounding_box()
+        assert box is not None
+        assert box["x"] >= area["x"] - 8
+        assert box["x"] + box["width"] <= area["x"] + area["width"] + 8
+    pane.locator('[data-run="slow"] button').click()
+    pane.get_by_role("button", name="turn to them").click()
+    wait_map(notebook, "(w) => w.querySelectorAll('[data-path]').length === 1")
+    until = "explorer.landscape.slice.names[0].endswith('component 1 to step 39')"
+    notebook.page.wait_for_timeout(300)
+    wait_complete(notebook)
+    assert ask(notebook, until)
     assert notebook.console_errors == []

@@ -15,6 +15,7 @@ from torch import nn
 import lossatlas as la
 from lossatlas.geometry import Turn, random_direction, random_walk_shares
 from lossatlas.geometry.directions import typical_length
+from lossatlas.geometry.principal import random_walks_shares
 from tests.zoo import F, classification, cnn, flat, himmelblau, load, mlp, normal, seeded, whole
 
 
@@ -223,6 +224,30 @@ def test_a_trajectory_plane_has_the_principal_components_about_the_mean() -> Non
         assert abs(unit @ expected) == pytest.approx(1.0, abs=1e-10)
         assert unit[np.abs(unit).argmax()] > 0
     assert torch.equal(plane.origin, O.theta)
+
+
+@pytest.mark.parametrize(("count", "size"), [(40, 700), (60, 20)])
+def test_products_with_the_gram_matrix_find_what_the_matrix_shows(
+    monkeypatch: pytest.MonkeyPatch, count: int, size: int
+) -> None:
+    o = la.Objective.from_function(lambda t: t @ t, torch.zeros(size, dtype=torch.float64))
+    run = trajectory(normal(count, size, dtype=torch.float64).cumsum(0))
+    expected = la.Plane.pca(o, run)
+    monkeypatch.setattr("lossatlas.geometry.principal._GRAM", 8)
+    found = la.Plane.pca(o, run)
+    np.testing.assert_allclose(found.variance_explained, expected.variance_explained, rtol=1e-9)
+    for one, other in ((found.u, expected.u), (found.v, expected.v)):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-8 * float(one.abs().max()))
+    line = torch.linspace(0, 1, 50).double()[:, None] * normal(size).double()
+    for rows, message in ((line, "on one line"), (0 * line + 1, "at one point")):
+        with pytest.raises(ValueError, match=message):
+            la.Plane.pca(o, trajectory(rows))
+
+
+def test_walks_too_long_to_count_pairs_have_the_shares_of_shorter_ones() -> None:
+    assert random_walks_shares([6000, 3000])[:2] == pytest.approx(
+        random_walks_shares([1200, 600])[:2], rel=2e-3
+    )
 
 
 def test_the_path_reaches_nine_tenths_of_the_home_view() -> None:

@@ -81,6 +81,7 @@ def test_the_rows_that_are_told_are_those_of_the_ball(session, page, more):
     np.testing.assert_array_equal(np.stack([path["a"], path["b"]], 1), descent.points)
     np.testing.assert_array_equal(path["distance"], descent.distance)
     np.testing.assert_array_equal(path["loss"], descent.loss)
+    np.testing.assert_array_equal(np.stack([path["down_a"], path["down_b"]], 1), descent.arrows)
     np.testing.assert_array_equal(curves["loss"], descent.curves.loss)
     np.testing.assert_array_equal(curves["lr"], descent.curves.lr)
     np.testing.assert_array_equal(curves["grad_norm"], descent.gradient_norm)

@@ -210,6 +210,33 @@ def test_following_turns_the_plane_to_the_run_and_looks_at_it(heard: Heard) -> N
     explorer.close()
 
 
+def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 20)
+    other = la.Recorder(mlp(6, 8, 3, seed=4))
+    train(other.model, other, data, 12)
+    explorer.add_run(other, "other")
+
+    def follow(*names: str) -> None:
+        head = {"v": 1, "k": "follow", "client": "page", "req": -2000001, "names": list(names)}
+        explorer._live_session.handle(head)
+
+    follow("run 1", "other")
+    until(lambda: explorer.landscape.slice.names[0].endswith("component 1 of 2 runs, 32 points"))
+    plane = la.Plane.pca(explorer.landscape.objective, [recorder.trajectory, other.trajectory])
+    for found, expected in zip(explorer.landscape.slice.directions, (plane.u, plane.v), strict=True):
+        assert float(torch.cosine_similarity(found, expected, dim=0)) == pytest.approx(1, abs=1e-6)
+    for one in (recorder, other):
+        away = np.abs(explorer.landscape.project(one).points - explorer.view["center"])
+        assert away[:, 0].max() <= 0.5 * explorer.view["span"]
+    follow("other", "a ball")  # of which no parameters are kept
+    until(lambda: explorer.landscape.slice.names[0].endswith("component 1 to step 11"))
+    follow("nobody")
+    until(lambda: heard.errors)
+    assert heard.errors[0].startswith("There is no run 'nobody' to follow: 'run 1', 'other'.")
+    explorer.close()
+
+
 def test_what_becomes_known_of_an_early_step_is_told_again_from_there(heard: Heard) -> None:
     model, recorder, data, explorer = started()
     train(model, recorder, data, 12)

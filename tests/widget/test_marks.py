@@ -131,4 +131,5 @@ def test_a_path_travels_as_plain_numbers():
         "loss": None,
         "color": "rgb(1, 2, 3)",
         "scene": "s",
+        "arrows": None,
     }

@@ -45,6 +45,15 @@ def test_rows_of_a_path_are_what_the_page_reads():
     assert_is_fixture(message, "path")
 
 
+def test_arrows_downhill_are_two_columns_more_and_need_not_be_finite():
+    head, (buffer,) = path_message("run", "s", [[0, 0], [1, 1]], arrows=[[0.5, -1], [np.inf, 0]])
+    assert head["columns"] == ["a", "b", "step", "distance", "loss", "down_a", "down_b"]
+    rows = np.frombuffer(buffer, "<f8").reshape(2, 7)
+    assert rows[:, 5:].tolist() == [[0.5, -1], [np.inf, 0]]
+    with pytest.raises(ValueError, match=r"arrows has the shape \(1, 2\), where the points ask for \(2, 2\)"):
+        path_message("run", "s", [[0, 0], [1, 1]], arrows=[[0.5, -1]])
+
+
 def test_rows_of_curves_are_what_the_page_reads():
     series = {"loss": [2.5, 1.25, np.inf], "lr": [0.5, 0.5, 0.25], "sharpness": [4, np.nan, 3]}
     assert_is_fixture(curves_message("<b>Adam</b>", [0, 1, 2], series), "curves")

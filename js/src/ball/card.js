@@ -2,12 +2,16 @@
 
 import {h, say, significant} from "../ui/dom.js";
 import {ENDS, limitOf, rateAt, shareOf} from "./rate.js";
+import {Chart} from "./sweep.js";
 import {words} from "./words.js";
 
 /**
  * @typedef {import("./words.js").Ball} Ball
- * @typedef {{optimizer: string, lr: number, steps: number, confined: boolean}} Choice
- * @typedef {{arm(): void, stop(ball: Ball): void}} Hands
+ * @typedef {{
+ *   optimizer: string, lr: number, steps: number, batch_size: number | null, schedule: string | null, confined: boolean, seed: number
+ * }} Choice
+ * @typedef {"ball" | "sweep"} Kind  what a click starts
+ * @typedef {{arm(kind: Kind): void, stop(ball: Ball): void}} Hands
  * @typedef {{sharpness: number, at: string}} Known  of the point that was measured last
  */
 
@@ -19,6 +23,21 @@ const OPTIMIZERS = [
   ["adam", "Adam"],
   ["adamw", "AdamW"],
   ["rmsprop", "RMSprop"],
+  ["adagrad", "Adagrad"],
+  ["adadelta", "Adadelta"],
+  ["adamax", "Adamax"],
+  ["asgd", "ASGD"],
+  ["lbfgs", "LBFGS"],
+  ["nadam", "NAdam"],
+  ["radam", "RAdam"],
+  ["rprop", "Rprop"],
+];
+
+/** How the rate goes over the steps. @type {[value: string, text: string][]} */
+const SCHEDULES = [
+  ["", "constant rate"],
+  ["cosine", "cosine to 0"],
+  ["linear", "linear to 0"],
 ];
 
 const MOST_STEPS = 10_000;
@@ -28,12 +47,16 @@ const FINE = 0.05;
 
 const quiet = {"data-lm-suppress-shortcuts": "true"};
 
+/** @param {string} name @param {[value: string, text: string][]} choices */
+const select = (name, choices) =>
+  h("select", {"aria-label": name, ...quiet}, ...choices.map(([value, text]) => h("option", {value}, text)));
+
 export class Card {
-  #optimizer = h(
-    "select",
-    {"aria-label": "optimizer", ...quiet},
-    ...OPTIMIZERS.map(([value, text]) => h("option", {value}, text)),
-  );
+  #optimizer = select("optimizer", OPTIMIZERS);
+  #schedule = select("schedule", SCHEDULES);
+  #batch = h("input", {type: "number", min: 1, step: 1, placeholder: "all data", "aria-label": "batch size", ...quiet});
+  #seed = h("input", {type: "number", min: 0, step: 1, value: 0, "aria-label": "seed of the batches", ...quiet});
+  #seeded = h("label", {}, "seed ", this.#seed);
   #steps = h("input", {type: "number", min: 1, max: MOST_STEPS, step: 1, value: 200, "aria-label": "steps", ...quiet});
   #slide = h("input", {
     ...{type: "range", min: ENDS[0], max: ENDS[1], step: FINE, value: -1},
@@ -44,6 +67,12 @@ export class Card {
   #limit = h("p", {class: "la-quiet"});
   #confined = h("input", {type: "checkbox", "aria-label": "in the plane only", ...quiet});
   #drop = h("button", {type: "button", title: "Then click on the map (d drops at the pointer)", ...quiet}, "drop");
+  #sweep = h(
+    "button",
+    {type: "button", title: "Roll it at many rates from a point of the map", ...quiet},
+    "sweep rates",
+  );
+  #chart = new Chart();
   #note = h("p", {class: "la-quiet la-ball-note", role: "status"});
   #list = h("ul", {class: "la-balls"});
   #hands;
@@ -56,21 +85,24 @@ export class Card {
     this.element = h(
       "div",
       {class: "la-card la-ball", role: "group", "aria-label": "Drop a ball"},
-      h("header", {}, h("b", {}, "Drop a ball"), this.#drop),
+      h("header", {}, h("b", {}, "Drop a ball"), this.#sweep, this.#drop),
       h("div", {class: "la-ball-row"}, this.#optimizer, h("label", {}, this.#steps, " steps")),
       h(
         "div",
-        {class: "la-ball-row"},
+        {class: "la-ball-row la-rate-row"},
         h("span", {}, "rate"),
-        h("span", {class: "la-rate"}, this.#slide, this.#mark),
+        h("span", {class: "la-rates"}, this.#chart.dots, h("span", {class: "la-rate"}, this.#slide, this.#mark)),
         this.#rate,
       ),
       this.#limit,
-      h("label", {class: "la-ball-row"}, this.#confined, "in the plane only"),
+      this.#chart.words,
+      h("div", {class: "la-ball-row"}, this.#schedule, h("label", {}, "batch ", this.#batch)),
+      h("div", {class: "la-ball-row"}, h("label", {}, this.#confined, " in the plane only"), this.#seeded),
       this.#note,
       this.#list,
     );
-    this.#drop.addEventListener("click", () => hands.arm(), {signal});
+    this.#drop.addEventListener("click", () => hands.arm("ball"), {signal});
+    this.#sweep.addEventListener("click", () => hands.arm("sweep"), {signal});
     const slid = () => {
       this.#rate.value = `${rateAt(this.#slide.valueAsNumber)}`;
       this.#place();
@@ -81,7 +113,8 @@ export class Card {
     };
     this.#slide.addEventListener("input", slid, {signal});
     this.#rate.addEventListener("input", typed, {signal});
-    this.#optimizer.addEventListener("change", () => this.#place(), {signal});
+    for (const part of [this.#optimizer, this.#schedule, this.#batch])
+      part.addEventListener("change", () => this.#place(), {signal});
     typed();
   }
 
@@ -92,7 +125,19 @@ export class Card {
     const lr = typed > 0 && Number.isFinite(typed) ? typed : rateAt(this.#slide.valueAsNumber);
     this.#steps.value = `${steps}`;
     this.#rate.value = `${lr}`;
-    return {optimizer: this.#optimizer.value, lr, steps, confined: this.#confined.checked};
+    const batch = Math.round(this.#batch.valueAsNumber);
+    const seed = Math.round(this.#seed.valueAsNumber);
+    this.#batch.value = batch >= 1 ? `${batch}` : "";
+    this.#seed.value = `${seed >= 0 ? seed : 0}`;
+    return {
+      optimizer: this.#optimizer.value,
+      lr,
+      steps,
+      batch_size: batch >= 1 ? batch : null,
+      schedule: this.#schedule.disabled ? null : this.#schedule.value || null,
+      confined: this.#confined.checked,
+      seed: seed >= 0 ? seed : 0,
+    };
   }
 
   /** A point was measured. @param {Known} known */
@@ -106,7 +151,14 @@ export class Card {
     const {style} = this.#slide;
     style.setProperty("--la-from", "0%");
     style.setProperty("--la-to", `${100 * shareOf(rateAt(this.#slide.valueAsNumber))}%`);
-    const limit = limitOf(this.#optimizer.value, this.#known?.sharpness ?? null);
+    this.#chart.stand(this.#rate.valueAsNumber || rateAt(this.#slide.valueAsNumber));
+    // It chooses its own steps.
+    this.#schedule.disabled = this.#optimizer.value === "lbfgs";
+    const batched = this.#batch.valueAsNumber >= 1;
+    this.#seeded.hidden = !batched;
+    // The noise of batches and a rate that falls have no line.
+    const plain = !batched && (this.#schedule.disabled || !this.#schedule.value);
+    const limit = plain ? limitOf(this.#optimizer.value, this.#known?.sharpness ?? null) : null;
     this.#mark.hidden = this.#limit.hidden = limit === null;
     if (!limit) return;
     const beyond = (this.#rate.valueAsNumber || 0) > limit.rate;
@@ -117,13 +169,24 @@ export class Card {
     say(this.#limit, `${text}: ${beyond ? "steps grow from there" : "steps come back below it"}`);
   }
 
+  /** What is known of the last sweep; null: none. @param {import("./sweep.js").Swept | null} swept @param {string} [problem] */
+  swept(swept, problem) {
+    this.#chart.draw(swept, problem);
+    this.#place();
+  }
+
   /**
-   * @param {readonly Ball[]} balls @param {boolean} armed @param {boolean} live whether the kernel answers
+   * @param {readonly Ball[]} balls @param {Kind | null} armed @param {boolean} live whether the kernel answers
    * @param {(name: string) => string} colourOf
    */
   draw(balls, armed, live, colourOf) {
-    this.#drop.disabled = !live;
-    this.#drop.setAttribute("aria-pressed", String(armed));
+    for (const [part, kind] of /** @type {[HTMLButtonElement, Kind][]} */ ([
+      [this.#drop, "ball"],
+      [this.#sweep, "sweep"],
+    ])) {
+      part.disabled = !live;
+      part.setAttribute("aria-pressed", String(armed === kind));
+    }
     const ask = "Click on the map where it is to start. Esc: not now.";
     say(this.#note, live ? (armed ? ask : "") : "A kernel is needed to roll a ball.");
     this.#note.hidden = live && !armed;

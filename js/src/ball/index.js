@@ -6,6 +6,7 @@ import {h} from "../ui/dom.js";
 import css from "./ball.css";
 import {Card} from "./card.js";
 import {sharpnessOf} from "./rate.js";
+import {sentence} from "./sweep.js";
 import {words} from "./words.js";
 
 /** @typedef {import("./words.js").Ball} Ball */
@@ -25,7 +26,10 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   const store = /** @type {import("../runs/store.js").Runs} */ (session.runs);
   /** @type {(Ball & {asked: object, epoch: number, heard: number})[]} */
   let balls = [];
-  let armed = false;
+  /** What the next click starts. @type {import("./card.js").Kind | null} */
+  let armed = null;
+  /** The last sweep. @type {{req: number, asked: object, epoch: number, heard: number, at: string, done: boolean} | null} */
+  let sweep = null;
 
   const send = (/** @type {string} */ k, /** @type {number} */ req, /** @type {object} */ more = {}) => {
     try {
@@ -36,23 +40,33 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   };
   const isLive = () => session.source.state === "live" || session.source.state === "busy";
 
-  const arm = (/** @type {boolean} */ wanted) => {
+  const arm = (/** @type {import("./card.js").Kind | null} */ wanted) => {
     if (wanted === armed) return;
     armed = wanted;
-    root.classList.toggle("la-armed", armed);
+    root.classList.toggle("la-armed", armed !== null);
     if (armed) root.focus(/** @type {FocusOptions} */ ({preventScroll: true, focusVisible: false}));
     draw();
   };
 
-  /** @param {[number, number] | null} [pixels] without, in the middle */
-  const drop = (pixels) => {
-    arm(false);
+  const textOf = (/** @type {number[]} */ at) =>
+    `(${at.map((value) => `${Number(value.toPrecision(2))}`.replace("-", "−")).join(", ")})`;
+
+  /** @param {[number, number] | null | undefined} pixels none: in the middle @param {import("./card.js").Kind} kind */
+  const start = (pixels, kind) => {
+    arm(null);
     const {viewport, subject, onLine} = map;
     const {scene, epoch} = session;
     if (!viewport || !scene || subject?.hash !== scene.hash || !isLive()) return; // on its way to another plane
     const [a, b] = pixels ? viewport.toPlane(pixels) : viewport.center;
-    const {optimizer, lr, steps, confined} = card.choice;
-    const asked = {at: [a, onLine ? 0 : b], optimizer, lr, steps, batch_size: null, confined, seed: 0};
+    const {lr, ...choice} = card.choice;
+    const asked = {at: [a, onLine ? 0 : b], ...choice, ...(kind === "ball" && {lr})};
+    if (kind === "sweep") {
+      if (sweep && !sweep.done) send("cancel", sweep.req);
+      sweep = {req: --last, asked, epoch, heard: performance.now(), at: textOf(onLine ? [a] : [a, b]), done: false};
+      card.swept(null, "Rolling…");
+      announce("A sweep of learning rates begins");
+      return send("sweep", last, {epoch, ...asked});
+    }
     const ball = {req: --last, name: "", step: 0, done: false, diverged: false, loss: null, message: "", error: ""};
     balls = [...balls, {...ball, asked, epoch, heard: performance.now()}];
     const ended = balls.filter(({done}) => done);
@@ -63,7 +77,7 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   };
 
   const stop = (/** @type {Ball} */ ball) => send("cancel", ball.req);
-  const card = new Card({arm: () => arm(!armed), stop}, signal);
+  const card = new Card({arm: (kind) => arm(armed === kind ? null : kind), stop}, signal);
   root.append(h("style", {}, css));
   root.querySelector(".la-runs-in")?.firstElementChild?.after(card.element);
 
@@ -89,10 +103,15 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
     if (head.k === "spectrum_done" || head.k === "spectrum_progress") {
       const sharpness = sharpnessOf(head);
       const [a, b] = head.at ?? [];
-      const at = [a, ...(map.onLine ? [] : [b])]
-        .map((value) => `${Number(value.toPrecision(2))}`.replace("-", "−"))
-        .join(", ");
-      if (sharpness !== null) card.measured({sharpness, at: `(${at})`});
+      if (sharpness !== null) card.measured({sharpness, at: textOf(map.onLine ? [a] : [a, b])});
+    }
+    if (sweep && head.req === sweep.req && (head.k === "sweep" || head.k === "error")) {
+      Object.assign(sweep, {heard: performance.now(), done: head.k === "error" || head.done});
+      if (head.k === "error") return card.swept(null, String(head.text));
+      card.swept(head);
+      if (head.sharpness !== null) card.measured({sharpness: head.sharpness, at: sweep.at});
+      if (sweep.done) announce(sentence(head));
+      return undefined;
     }
     const ball = balls.find(({req}) => req === head.req);
     if (!ball) return;
@@ -110,6 +129,11 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
 
   // A message may be lost on the way; the kernel tells again of a request that it knows.
   const clock = setInterval(() => {
+    if (sweep && !sweep.done && sweep.epoch === session.epoch && session.source.state === "live")
+      if (performance.now() - sweep.heard > PATIENCE) {
+        sweep.heard = performance.now();
+        send("sweep", sweep.req, {epoch: sweep.epoch, ...sweep.asked});
+      }
     for (const ball of balls) {
       if (ball.done || performance.now() - ball.heard < PATIENCE || session.source.state !== "live") continue;
       if (!ball.name && ball.epoch !== session.epoch) continue; // it would be another place
@@ -120,12 +144,12 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
 
   // A click drops where it would have measured.
   const {press} = hands;
-  hands.press = (pixels) => (armed ? drop(pixels) : press(pixels));
+  hands.press = (pixels) => (armed ? start(pixels, armed) : press(pixels));
   const disarm = (/** @type {KeyboardEvent} */ event) => {
     if (!armed || event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
-    arm(false);
+    arm(null);
   };
   // Before the root hears of it, where the same key closes what was measured.
   document.addEventListener("keydown", disarm, {signal, capture: true});
@@ -139,5 +163,5 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
       balls.map(({req, name, step, done, diverged, loss, error}) => ({req, name, step, done, diverged, loss, error})),
   });
   draw();
-  return {draw, changed: draw, drop: () => drop(pointer())};
+  return {draw, changed: draw, drop: () => start(pointer(), "ball")};
 }

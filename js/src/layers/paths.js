@@ -30,6 +30,9 @@ const SEEN = [1, 0.92, 0.84, 0.76];
 const FAINT = 0.3;
 /** Room for a word on a step, CSS pixels. */
 const WORD = 30;
+/** Of an arrow downhill: as long as is seen, and as long as leaves room, CSS pixels. */
+const SHORTEST = 34;
+const LONGEST = 4000;
 
 /**
  * The part of a segment that lies in a box (Liang and Barsky 1984), as shares of its length; null when none does.
@@ -263,6 +266,37 @@ function drawPath(path, viewport, step, farthest, taken) {
 }
 
 /**
+ * Downhill in the plane from a point of a path: as far as one plain step at this rate goes, and thin as far as is seen.
+ * @param {Path} path @param {number} index @param {Viewport} viewport @param {number} rate
+ */
+export function downhill({points, arrows, colour}, index, viewport, rate) {
+  const arrow = arrows?.[index];
+  if (!arrow?.every(Number.isFinite) || !arrow.some(Boolean)) return [];
+  const [x, y] = viewport.toPixels(points[index]);
+  const [dx, dy] = [arrow[0] * viewport.scale, -arrow[1] * viewport.scale];
+  const length = Math.hypot(dx, dy);
+  const step = Number.isFinite(rate) ? Math.min(rate * length, LONGEST) : 0;
+  const along = (/** @type {number} */ far) =>
+    `M${px(x)} ${px(y)}l${px((far * dx) / length)} ${px((far * dy) / length)}`;
+  const tip = Math.max(step, SHORTEST);
+  const turn = `translate(${px(x + (tip * dx) / length)} ${px(y + (tip * dy) / length)}) rotate(${px((180 / Math.PI) * Math.atan2(dy, dx))})`;
+  const strokes = (
+    /** @type {string} */ d,
+    /** @type {number} */ width,
+    /** @type {Record<string, string>} */ more = {},
+  ) => [
+    svg("path", {d, fill: "none", stroke: INK, "stroke-width": width + 2, ...more}),
+    svg("path", {d, fill: "none", stroke: colour, "stroke-width": width, ...more}),
+  ];
+  const head = {"stroke-linecap": "round", "stroke-linejoin": "round", transform: turn};
+  return [
+    ...strokes(along(tip), 1.4),
+    ...(step > 0 ? strokes(along(step), 3.4) : []),
+    ...strokes("M-6 -5L0 0L-6 5", 2, head),
+  ];
+}
+
+/**
  * @param {import("./index.js").Ground} ground @param {import("../runs/store.js").Runs} store
  * @returns {import("./index.js").Layer}
  */
@@ -313,8 +347,18 @@ export function paths({pane, area, session, tell, signal}, store) {
       viewport.toPixels(path.points[indexAt(path.steps, step)]);
     const {pointed} = store;
     const stood = store.at;
+    const {runs} = store.in(pane.subject?.hash);
+    const rateAt = (/** @type {Path} */ {name}, /** @type {number} */ step) => {
+      const curves = runs.find((run) => run.name === name)?.curves;
+      return curves?.series.lr?.[indexAt(curves.steps, step)] ?? Number.NaN;
+    };
+    const arrowOf = (/** @type {Path} */ path, /** @type {number} */ step) => {
+      const index = indexAt(path.steps, step);
+      return downhill(path, index, viewport, rateAt(path, path.steps[index]));
+    };
     marks.replaceChildren(
       ...shown.flatMap(({path}) => [
+        ...(stood === null ? [] : arrowOf(path, stood)),
         ...(stood === null ? [] : [dot(at(path, stood), 6.5, path.colour, INK, 2.4)]),
         ...(pointed
           ? [dot(at(path, pointed.step), 9, "none", HALO, 3.6), dot(at(path, pointed.step), 9, "none", INK, 1.8)]

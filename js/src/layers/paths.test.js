@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import {expect, test} from "vitest";
 import {Viewport} from "../viewport.js";
-import {clip, dotsOf, piecesOf, roundUp, shaded} from "./paths.js";
+import {clip, dotsOf, downhill, piecesOf, roundUp, shaded} from "./paths.js";
 
 const view = new Viewport([0, 0], 2, 400, 400);
 /** @typedef {[number, number]} Point */
@@ -75,4 +75,26 @@ test("a line is thinner where it is further off the plane, and its pieces meet",
     [[5, 6, 7, 8]],
   ]);
   expect(shaded(pieces, {distance: null}, 1)).toEqual([pieces]);
+});
+
+test("the thick part of an arrow is one plain step at the rate, to scale, and the thin part is always seen", () => {
+  const path = {name: "run", colour: "#d55e00", scene: "s", points: [[0, 0]], steps: [0], distance: null, loss: null};
+  const drawn = (/** @type {Point} */ arrow, /** @type {number} */ rate) =>
+    downhill(/** @type {any} */ ({...path, arrows: [arrow]}), 0, view, rate).map((each) => each.getAttribute("d"));
+  // 200 px are one unit; up in the plane is up on the screen.
+  expect(drawn([1, 0], 0.5).slice(0, 4)).toEqual([
+    "M200 200l100 0",
+    "M200 200l100 0",
+    "M200 200l100 0",
+    "M200 200l100 0",
+  ]);
+  expect(drawn([0, 0.1], 0.5).slice(0, 4)).toEqual([
+    "M200 200l0 -34",
+    "M200 200l0 -34",
+    "M200 200l0 -10",
+    "M200 200l0 -10",
+  ]);
+  expect(drawn([0, -0.1], Number.NaN)[0]).toBe("M200 200l0 34");
+  expect(drawn([0, 0], 0.5)).toEqual([]);
+  expect(drawn([Number.NaN, 1], 0.5)).toEqual([]);
 });

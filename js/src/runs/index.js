@@ -2,10 +2,14 @@
 // A module of its own, sent by the kernel when there is a run; it shares its property names with the main one, and one build.
 
 import {paths} from "../layers/paths.js";
+import {request} from "../point/wire.js";
 import {h} from "../ui/dom.js";
 import {Pane} from "./pane.js";
 import css from "./runs.css";
 import {Runs} from "./store.js";
+
+/** Numbers of requests go down from here: those of balls begin above. Shared by all views of a model. */
+let last = -2e6;
 
 /** From this width of the card on there is room for a pane beside the map, CSS pixels. */
 const BESIDE = 840;
@@ -40,6 +44,14 @@ export function open(ground) {
       },
       lut: () => map.lut,
       say: announce,
+      canFollow: () => !map.onLine && session.source.answers,
+      follow: (names) => {
+        try {
+          model.send(request("follow", session.source.client, --last, {names}));
+        } catch {
+          // The comm has gone: the map says so.
+        }
+      },
     },
     signal,
   );
@@ -78,11 +90,17 @@ export function open(ground) {
     show();
     later();
   }, signal);
+  const receive = (/** @type {any} */ head) => {
+    if (head?.client === session.source.client && head.req === last && head.k === "error")
+      pane.problem(String(head.text));
+  };
+  model.on("msg:custom", receive);
   const traits = ["runs", "paths", "curves"].map((name) => `change:${name}`);
   for (const name of traits) model.on(name, show);
   signal.addEventListener("abort", () => {
     sized.disconnect();
     cancelAnimationFrame(frame);
+    model.off("msg:custom", receive);
     for (const name of traits) model.off(name, show);
   });
   Object.assign(/** @type {any} */ (root).lossatlas, {

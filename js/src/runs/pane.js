@@ -10,7 +10,10 @@ import {number, offText, stepText, words} from "./words.js";
 /**
  * @typedef {import("./store.js").Run} Run
  * @typedef {import("./store.js").Runs} Runs
- * @typedef {{close(): void, hash(): string | undefined, mapLoss(at: [number, number]): number | null, lut(): Uint8Array, say(text: string): void}} Page
+ * @typedef {{
+ *   close(): void, hash(): string | undefined, mapLoss(at: [number, number]): number | null, lut(): Uint8Array, say(text: string): void,
+ *   follow(names: string[]): void, canFollow(): boolean
+ * }} Page  follow: turn the plane to these runs
  */
 
 const HEADS = ["run", "loss", "map", "off plane"];
@@ -49,7 +52,20 @@ export class Pane {
   #nothing = h("p", {class: "la-quiet"}, "Nothing was recorded beside the path: explorer.runs holds learning curves.");
   #charts;
   #table;
-  #clock = h("div", {class: "la-time"}, this.#play, this.#time, this.#now);
+  #steppers = [-1, 1].map((by) =>
+    button(by < 0 ? "‹" : "›", by < 0 ? "A step back" : "A step on", {
+      class: "la-step",
+      "aria-label": by < 0 ? "step back" : "step on",
+    }),
+  );
+  #clock = h("div", {class: "la-time"}, this.#play, this.#steppers[0], this.#time, this.#steppers[1], this.#now);
+  #arrows = h(
+    "p",
+    {class: "la-quiet"},
+    "Arrows: downhill in the plane. Thick: as far as one plain step goes at the rate of that step.",
+  );
+  #follow = button("turn to them", "Turn the plane to the principal components of the runs that are shown");
+  #problem = h("p", {class: "la-quiet", role: "status", hidden: ""});
   #none = h("p", {class: "la-quiet"}, "None yet. explorer.add_run(recorder) draws one while it trains.");
   /** What is shown of the quantities; null until somebody has chosen. @type {string[] | null} */
   #chosen = null;
@@ -98,15 +114,23 @@ export class Pane {
         h(
           "div",
           {class: "la-card"},
-          h("header", {}, h("b", {}, "Training runs"), close),
+          h("header", {}, h("b", {}, "Training runs"), this.#follow, close),
           this.#table,
           this.#clock,
+          this.#problem,
           this.#none,
+          this.#arrows,
         ),
         this.#charts,
       ),
     );
     close.addEventListener("click", () => page.close(), {signal});
+    const turn = () => {
+      const {runs} = store.in(page.hash());
+      this.problem("");
+      page.follow(runs.filter((run) => run.shown).map(({name}) => name));
+    };
+    this.#follow.addEventListener("click", turn, {signal});
     this.#listen(signal);
     const resized = new ResizeObserver(() => {
       const width = this.#figure.clientWidth;
@@ -131,6 +155,16 @@ export class Pane {
       store.scrub(index >= this.#steps.length - 1 ? null : this.#steps[index]);
     };
     this.#time.addEventListener("input", move, {signal});
+    this.#steppers.forEach((stepper, i) => {
+      const go = () => {
+        this.stop();
+        const {at} = store;
+        const now = at === null ? this.#steps.length - 1 : indexAt(this.#steps, at);
+        const next = now + (i === 0 ? -1 : 1);
+        if (next >= 0) this.#stand(this.#steps[Math.min(next, this.#steps.length - 1)]);
+      };
+      stepper.addEventListener("click", go, {signal});
+    });
     const keys = (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Escape") {
         event.preventDefault();
@@ -190,6 +224,12 @@ export class Pane {
     this.#figure.addEventListener("pointerleave", () => !held && store.point(null), {signal});
   }
 
+  /** What went wrong; "": nothing. @param {string} text */
+  problem(text) {
+    this.#problem.hidden = !text;
+    say(this.#problem, text);
+  }
+
   /** @param {number} step */
   #stand(step) {
     const last = this.#steps.at(-1);
@@ -238,11 +278,13 @@ export class Pane {
     const {runs} = store.in(this.#page.hash());
     this.#none.hidden = runs.length > 0;
     for (const part of [this.#table, this.#clock, this.#charts]) part.hidden = runs.length === 0;
+    this.#follow.hidden = !this.#page.canFollow() || !runs.some((run) => run.shown);
     this.#steps = store.stepsIn(this.#page.hash());
     const last = this.#steps.at(-1) ?? 0;
     const step = store.pointed?.step ?? store.at ?? last;
     this.#drawRuns(runs, step);
     this.#drawTime(runs, store.at ?? last);
+    this.#arrows.hidden = store.at === null || !runs.some(({shown, path}) => shown && path?.arrows);
     const shown = runs.filter((run) => run.shown);
     this.#drawCharts(runs, shown);
     const marked = store.pointed || store.at !== null ? step : null;
@@ -287,7 +329,7 @@ export class Pane {
   /** @param {readonly Run[]} runs @param {number} step */
   #drawTime(runs, step) {
     const count = this.#steps.length;
-    this.#play.disabled = this.#time.disabled = count < 2;
+    for (const part of [this.#play, this.#time, ...this.#steppers]) part.disabled = count < 2;
     this.#time.max = `${Math.max(count - 1, 1)}`;
     const index = count === 0 ? 0 : indexAt(this.#steps, step);
     if (this.#time.valueAsNumber !== index) this.#time.value = `${index}`;

@@ -10,8 +10,8 @@ import {decodeRows} from "./wire.js";
  * @typedef {import("./rows.js").Block} Block
  * @typedef {{
  *   name: string, colour: string, scene: string, points: Point[], steps: number[], distance: number[] | null,
- *   loss: number[] | null
- * }} Path  loss: NaN where it is not finite or not known
+ *   loss: number[] | null, arrows: Point[] | null
+ * }} Path  loss: NaN where it is not finite or not known; arrows: moves downhill in the plane, of plain descent at a rate of 1
  * @typedef {{steps: number[], series: Record<string, number[]>}} Curves  series: NaN where a step has no value
  * @typedef {{name: string, colour: string, shown: boolean, path: Path | null, curves: Curves | null}} Run  path: in the plane that is shown
  * @typedef {{step: number, name: string | null}} Pointed  what the pointer is at, of one run or of all
@@ -27,7 +27,7 @@ const PLANES = 8;
 const orNaN = (values) => values.map((value) => value ?? Number.NaN);
 
 /** @param {any} path of the trait @returns {Block} */
-function blockOf({points, steps, distance, loss}) {
+function blockOf({points, steps, distance, loss, arrows}) {
   const n = points.length;
   /** @type {import("./wire.js").Columns} */
   const columns = {
@@ -37,6 +37,10 @@ function blockOf({points, steps, distance, loss}) {
   };
   if (distance) columns.distance = distance;
   if (loss) columns.loss = orNaN(loss);
+  if (arrows)
+    ["down_a", "down_b"].forEach((name, i) => {
+      columns[name] = orNaN(arrows.map((/** @type {(number | null)[]} */ arrow) => arrow[i]));
+    });
   return {from: 0, n, columns};
 }
 
@@ -184,7 +188,7 @@ export class Runs {
     const add = (/** @type {string} */ name, /** @type {Block} */ block, /** @type {Block | null} */ more) => {
       const {columns, n} = finite(merged(block, more), ["a", "b", "step"]);
       if (n === 0) return;
-      const {a, b, step, distance, loss} = columns;
+      const {a, b, step, distance, loss, down_a: down, down_b: across} = columns;
       const points = a.map((x, i) => /** @type {Point} */ ([x, b[i]]));
       paths.push({
         name,
@@ -194,6 +198,7 @@ export class Runs {
         steps: step,
         distance: orNull(distance),
         loss: orNull(loss),
+        arrows: down && across ? down.map((x, i) => /** @type {Point} */ ([x, across[i]])) : null,
       });
     };
     for (const path of here) add(path.name, blockOf(path), this.#told.get(`path/${hash}/${path.name}`) ?? null);

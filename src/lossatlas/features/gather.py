@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,9 +45,3 @@ class Gather:
         if all(p.is_cpu and p.is_contiguous() and p.dtype in _KNOWN for p in self._parameters):
             return [parameter.detach().numpy().reshape(-1) for parameter in self._parameters]
         return None
-
-
-def all_finite(row: np.ndarray) -> bool:
-    """Whether all numbers of (P,) are: a sum of squares says so at a tenth of the cost, unless that overflows."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(row.dot(row)) or bool(np.isfinite(row).all())

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lossatlas.features.gather import Gather, all_finite
+from lossatlas.features.gather import Gather
 from lossatlas.features.sketch import Sketcher
 from lossatlas.features.told import Told, checked_numbers
 from lossatlas.geometry import Trajectory
@@ -350,7 +350,7 @@ class Recorder:
         if self._plain:
             row = self._free_row()
             self._gather.into(row)
-            if all_finite(row):
+            if np.isfinite(row).all():
                 self._kept.append(self._steps)
                 return True
         found = self._gather.vector()

@@ -218,9 +218,10 @@ def _rows(drop: Drop, start: int) -> tuple[dict[str, Any], dict[str, Any]]:
     curve = [drop.curve[row.step] for row in found]
     steps, loss = np.array([row.step for row in found], float), np.array([loss for _, loss, _ in curve])
     points = np.array([row.point for row in found]).reshape(-1, 2)
+    arrows = np.array([row.arrow for row in found]).reshape(-1, 2)
     distance = np.array([row.distance for row in found])
     norms, rates = np.array([row.norm for row in found]), np.array([rate for *_, rate in curve])
     return (
-        {"points": points, "steps": steps, "distance": distance, "loss": loss},
+        {"points": points, "steps": steps, "distance": distance, "loss": loss, "arrows": arrows},
         {"steps": steps, "loss": loss, "lr": rates, "grad_norm": norms},
     )

@@ -142,6 +142,7 @@ class Explorer(Runs, anywidget.AnyWidget):
             on_names=self._tell_scene, on_position=self._turn_to, stability=stability,
             part=_part, tolerance=self.tolerance, surface=self._show_surface, looks=self._surface_looks,
             keep_run=self._keep_run, run_names=lambda: {one["name"] for one in (*self.paths, *self.runs)},
+            aim=self._aim_at_shown,
         )  # fmt: skip
         self.on_msg(_weakly(self._on_message))
         self.observe(self._on_turn, list(_CONTROLS))

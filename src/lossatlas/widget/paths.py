@@ -14,14 +14,18 @@ import numpy as np
 # Names, hex digits and plain functions of numbers: nothing that could refer to another document.
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]+|(rgb|hsl)a?\([\d\s.,%/]+\)")
 
-_FORM = 'Pass a list of {"name": "SGD", "points": [[a, b], …]}, with "steps", "distance", "loss" and "color" where they are known.'
+_FORM = (
+    'Pass a list of {"name": "SGD", "points": [[a, b], …]}, with "steps", "distance", "loss", "arrows" and "color" where they are '
+    "known."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnPath:
     """A path in one plane. points: (T, 2), T ≥ 1; steps: (T,), ascending, None for 0, 1, 2 …; distance: (T,), from the
     plane, drawn as how thin and faint it is, None where it lies in it; loss: (T,), the true one there, which need not be
-    finite: it is told beside the map's; color: of CSS, None for one that is told from the others;
+    finite: it is told beside the map's; arrows: (T, 2), the part of −∇L in the plane, as a move along a and b: where plain descent
+    at a rate of 1 would go, which need not be finite either; color: of CSS, None for one that is told from the others;
     scene: the hash of what its plane shows, where alone it is drawn. Raises ValueError for anything that cannot be drawn.
     """
 
@@ -32,6 +36,7 @@ class DrawnPath:
     loss: np.ndarray | None = None
     color: str | None = None
     scene: str = ""
+    arrows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.scene, str):
@@ -40,12 +45,18 @@ class DrawnPath:
         put(self, "points", numbers("points", self.points))
         if self.points.ndim != 2 or self.points.shape[1] != 2 or not len(self.points):
             raise ValueError(f"points have the shape {self.points.shape}, not (T, 2) with T ≥ 1.")
-        for name in ("steps", "distance", "loss"):
+        count = len(self.points)
+        for name, shape in {
+            "steps": (count,),
+            "distance": (count,),
+            "loss": (count,),
+            "arrows": (count, 2),
+        }.items():
             if getattr(self, name) is not None:
-                put(self, name, numbers(name, getattr(self, name), finite=name != "loss"))
-                if getattr(self, name).shape != self.points.shape[:1]:
+                put(self, name, numbers(name, getattr(self, name), finite=name not in ("loss", "arrows")))
+                if getattr(self, name).shape != shape:
                     raise ValueError(
-                        f"{name} has the shape {getattr(self, name).shape}, where the points ask for ({len(self.points)},)."
+                        f"{name} has the shape {getattr(self, name).shape}, where the points ask for {shape}."
                     )
         if self.steps is not None and (np.diff(self.steps) < 0).any():
             raise ValueError("its steps do not ascend.")
@@ -94,4 +105,6 @@ def jsonable(values: np.ndarray) -> list[Any]:
     """As JSON can say them: what is not finite is None."""
     if np.isfinite(values).all():
         return list(values.tolist())
+    if values.ndim > 1:
+        return [jsonable(row) for row in values]
     return [value if math.isfinite(value) else None for value in values.tolist()]

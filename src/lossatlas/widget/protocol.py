@@ -136,6 +136,15 @@ class Towards:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """Turn the plane to the principal components of these runs together, please."""
+
+    client: str
+    req: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """A part of the front end, by name, please: a page asks when it is needed first."""
 
@@ -161,7 +170,21 @@ class Command:
     removed: bool = False
 
 
-Request = Hello | Want | Probe | Caption | Point | Towards | Surface | Ball | Sweep | Part | Cancel | Command
+Request = (
+    Hello
+    | Want
+    | Probe
+    | Caption
+    | Point
+    | Towards
+    | Surface
+    | Ball
+    | Sweep
+    | Follow
+    | Part
+    | Cancel
+    | Command
+)
 
 
 def parse(message: Any, scene: Scene) -> Request:
@@ -211,6 +234,11 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
             return parse_ball(message, client)
         case "sweep":
             return parse_sweep(message, client)
+        case "follow":
+            names: Any = message.get("names")
+            if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
+                raise BadRequest(f"follow.names is {show(names)}. Send a list of the names of runs.")
+            return Follow(client, integer(message, "req"), tuple(names))
         case "part":
             name: Any = message.get("name")
             if name not in PARTS:
@@ -221,7 +249,7 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, sweep, part, cancel, pause, "
+        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, sweep, follow, part, cancel, pause, "
         "resume, refresh, back, forward or bye."
     )
 
@@ -434,6 +462,11 @@ def status(
         "rate": finite_or_none(rate), "eta": finite_or_none(eta), "model_changed": model_changed,
         "heard": dict(heard), "making": making,
     }, []  # fmt: skip
+
+
+def followed(request: Follow) -> Message:
+    """The plane is turned to the runs."""
+    return {"v": VERSION, "k": "followed", "client": request.client, "req": request.req}, []
 
 
 def part(request: Part, text: bytes) -> Message:

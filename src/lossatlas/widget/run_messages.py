@@ -25,14 +25,15 @@ def path_message(
     steps: Any = None,
     distance: Any = None,
     loss: Any = None,
+    arrows: Any = None,
     color: str | None = None,
 ) -> Message:
     """Rows of a path from row `start` on; start 0: the path anew, without any row: what was told of it is forgotten.
 
     points: (n, 2), finite; steps: (n,), ascending, None for start, start + 1 …; distance: (n,) from the plane, None where
-    it lies in it; loss: (n,), the true one, which need not be finite, None where it is not known; scene: the hash of what
-    its plane shows. The buffer is (n, 5) float64 little-endian: a, b, step, distance, loss. Raises ValueError for anything
-    that cannot be drawn.
+    it lies in it; loss: (n,), the true one, which need not be finite, None where it is not known; arrows: (n, 2), as of a
+    `DrawnPath`; scene: the hash of what its plane shows. The buffer is (n, 5) float64 little-endian: a, b, step, distance, loss,
+    or (n, 7) with down_a and down_b of the arrows. Raises ValueError for anything that cannot be drawn.
     """
     _check_start(start)
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2) if np.size(points) == 0 else points
@@ -41,12 +42,15 @@ def path_message(
         steps = np.arange(start, start + count)
     if count == 0:
         return _message("path", name, start, _PATH, np.zeros((0, 5)), color, scene=scene)
-    path = DrawnPath(name, points, steps, distance, loss, color, scene)
-    rows = np.zeros((count, len(_PATH)))
+    path = DrawnPath(name, points, steps, distance, loss, color, scene, arrows)
+    columns = _PATH if path.arrows is None else (*_PATH, "down_a", "down_b")
+    rows = np.zeros((count, len(columns)))
     rows[:, :2], rows[:, 2] = path.points, path.steps
     rows[:, 3] = 0.0 if path.distance is None else path.distance
     rows[:, 4] = np.nan if path.loss is None else path.loss
-    return _message("path", name, start, _PATH, rows, color, scene=scene)
+    if path.arrows is not None:
+        rows[:, 5:] = path.arrows
+    return _message("path", name, start, columns, rows, color, scene=scene)
 
 
 def curves_message(

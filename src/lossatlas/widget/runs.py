@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lossatlas.geometry import Turn
@@ -49,37 +49,47 @@ class Runs(Overlays):
             name = next(free for k in itertools.count(1) if (free := f"run {k}") not in live.runs)
         live.add(name, Followed(run), color)
 
-    def follow(self, name: str | None = None) -> None:
-        """Turn the plane to the principal components of a run so far, and look where its path is.
+    def follow(self, name: str | Sequence[str] | None = None) -> None:
+        """Turn the plane to the principal components of a run so far, or of several together, and look where they are.
 
-        name: of the run, by default the one that was added last. Raises ValueError where there is none, on a line, and for a run
-        that spans no plane yet.
+        name: of the run, or names; by default the run that was added last. Raises ValueError where there is none of that name, on a
+        line, and for runs that span no plane yet.
         """
+        self._aim(name)()
+
+    def _aim_at_shown(self, names: Sequence[str]) -> Callable[[], None]:
+        """The same for a page, which shows balls too: of those the path alone is kept."""
+        return self._aim([one for one in names if one in self._live_session.live.runs] or names)
+
+    def _aim(self, name: str | Sequence[str] | None) -> Callable[[], None]:
+        """What turns the plane there: finding it may take long, and turning is for a thread that may set traits."""
+        from lossatlas.following import components_of, view_of
+
         runs, landscape = self._live_session.live.runs, self.landscape
-        if not runs or (name is not None and name not in runs):
+        names = list(runs)[-1:] if name is None else [name] if isinstance(name, str) else list(name)
+        missing = [one for one in names if one not in runs]
+        if missing or not names:
             known = ", ".join(map(repr, runs)) or "none yet"
             raise ValueError(
-                f"There is no run {name or ''!r} to follow: {known}. Add one with explorer.add_run(recorder)."
+                f"There is no run {(missing or [''])[0]!r} to follow: {known}. Add one with explorer.add_run(recorder)."
             )
         if landscape.on_line:
             raise ValueError(NO_TURNS)
-        followed = runs[name or list(runs)[-1]]
-        first, second = followed.plane(landscape)
+        chosen = [runs[one].so_far for one in names]
+        first, second = components_of(landscape, chosen)
         for direction in (first, second):
             if direction.name not in landscape.directions.names:
                 landscape.directions.add(direction.name, direction)
-        self._turn_to(
-            {
-                "turn_u": 90,
-                "turn_v": 90,
-                "u_from": "",
-                "v_from": "",
-                "u_to": first.name,
-                "v_to": second.name,
-                "offset": 0.0,
-            }
-        )
-        self.view = followed.view(landscape.turned(Turn(**self._position)))
+        position = {
+            "turn_u": 90, "turn_v": 90, "u_from": "", "v_from": "", "u_to": first.name, "v_to": second.name, "offset": 0.0,
+        }  # fmt: skip
+        view = view_of(landscape.turned(Turn(**{**self._position, **position})), chosen)
+
+        def turn() -> None:
+            self._turn_to(position)
+            self.view = view
+
+        return turn
 
     def _keep_run(self, path: dict[str, Any], curves: dict[str, Any]) -> None:
         """Hold a run that has ended for pages without a kernel; called on the publisher's thread."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Any
 
 from lossatlas import jobs
@@ -15,6 +15,7 @@ from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.widget import findings, protocol
 from lossatlas.widget.agenda import NOBODY, Agenda, home_want
+from lossatlas.widget.answers import Answers
 from lossatlas.widget.ball_request import Ball, Sweep
 from lossatlas.widget.balls import Balls
 from lossatlas.widget.checked import BadRequest
@@ -27,6 +28,7 @@ from lossatlas.widget.protocol import (
     Cancel,
     Caption,
     Command,
+    Follow,
     Hello,
     Message,
     Part,
@@ -76,12 +78,14 @@ class Session:
         looks: Callable[[], dict[str, Any]] = dict,
         keep_run: Callable[[dict[str, Any], dict[str, Any]], None] = lambda path, curves: None,
         run_names: Callable[[], Collection[str]] = tuple,
+        aim: Callable[[Sequence[str]], Callable[[], None]] = lambda names: lambda: None,
     ) -> None:
         self._send, self._slowed, self._on_close, self._on_step = send, slowed, on_close, on_step
         self._on_names, self._on_position, self._part = on_names, on_position, part
         self._lock = threading.RLock()
         self._agenda = Agenda(landscape)
         self._outbox = Outbox(slowed)
+        self._answers = Answers(self._post, self._failed, aim)
         self._points = Points(self._post, self._failed, stability)
         self._surfaces = Surfaces(self._post, self._failed, surface, looks)
         self.live = Live(
@@ -214,9 +218,12 @@ class Session:
                         self._announce(address, again=not self._agenda.works_on((address, layer)))
                     self._work(jobs.TILES, self._tiles)
             case Probe():
-                self._probe(request)
+                self._check_epoch(request, "point")
+                self._check_reach(request)
+                self._answers.probe(request, self.landscape)
             case Caption():
-                self._caption(request)
+                self._check_epoch(request, "caption")
+                self._answers.caption(request, self.landscape)
             case Point():
                 self._check_epoch(request, "point")
                 self._check_reach(request)
@@ -233,6 +240,8 @@ class Session:
                 self._check_epoch(request, "sweep")
                 self._check_reach(request)
                 self._sweeps.begin(request, self.landscape)
+            case Follow():
+                self._answers.follow(request)
             case Part():
                 self._post(protocol.part(request, self._part(request.name)))
             case Cancel():
@@ -261,28 +270,6 @@ class Session:
                 self._work(jobs.TILES, self._tiles)
         self._wake()
 
-    def _probe(self, request: Probe) -> None:
-        self._check_epoch(request, "point")
-        self._check_reach(request)
-        landscape = self.landscape
-
-        def work() -> Generator[None, None, Message]:
-            values = yield from landscape.at(*request.at)
-            return protocol.probed(request, values, landscape.scene.samples)
-
-        jobs.worker.submit(self._answer(request, work()), jobs.PROBE)
-
-    def _caption(self, request: Caption) -> None:
-        self._check_epoch(request, "caption")
-        landscape = self.landscape
-
-        def work() -> Generator[None, None, Message]:
-            text = yield from landscape.caption_work({})
-            return protocol.captioned(request, text)
-
-        # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
-        jobs.worker.submit(self._answer(request, work()), jobs.TURN)
-
     def _check_reach(self, request: Probe | Point | Sweep) -> None:
         landscape = self.landscape
         if max(map(abs, request.at)) > landscape.slice.reach:
@@ -298,15 +285,7 @@ class Session:
                 "stale_epoch", request.client, request.req,
             )  # fmt: skip
 
-    def _answer(
-        self, request: Probe | Caption, work: Generator[None, None, Message]
-    ) -> Generator[None, None, None]:
-        try:
-            self._post((yield from work))
-        except Exception as error:  # every request gets an answer
-            self._failed(request, error)
-
-    def _failed(self, request: Probe | Caption | Point | Surface | Sweep, error: Exception) -> None:
+    def _failed(self, request: Probe | Caption | Point | Surface | Sweep | Follow, error: Exception) -> None:
         self._post(protocol.error(code_of(error), str(error), client=request.client, req=request.req))
 
     def _watch(self, landscape: Landscape) -> None:

@@ -47,7 +47,7 @@ class Sweeps:
             )
             due = 0.0
             for _ in sweeping.run():
-                if sweeping.drops and (now := time.monotonic()) >= due:
+                if (now := time.monotonic()) >= due:
                     due = now + INTERVAL
                     self._post(swept(request, sweeping, done=False))
                 yield

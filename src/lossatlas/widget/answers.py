@@ -1,0 +1,69 @@
+"""Answers: what a page asks once and is told once: an exact value, what the axes mean, the plane of some runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+from lossatlas import jobs
+from lossatlas.landscape import Landscape
+from lossatlas.widget import protocol
+from lossatlas.widget.protocol import Caption, Follow, Message, Probe
+from lossatlas.widget.surface import Later
+
+
+class Answers:
+    """Answers of one explorer.
+
+    post(message) sends; fail(request, error) says what went wrong; aim(names) finds the plane of runs, and gives what turns to it, on a
+    thread that may set traits.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[Message | Later], None],
+        fail: Callable[[Probe | Caption | Follow, Exception], None],
+        aim: Callable[[Sequence[str]], Callable[[], None]],
+    ) -> None:
+        self._post, self._fail, self._aim = post, fail, aim
+
+    def probe(self, request: Probe, landscape: Landscape) -> None:
+        """The exact value at a point."""
+
+        def work() -> Generator[None, None, Message]:
+            values = yield from landscape.at(*request.at)
+            return protocol.probed(request, values, landscape.scene.samples)
+
+        jobs.worker.submit(self._answer(request, work()), jobs.PROBE)
+
+    def caption(self, request: Caption, landscape: Landscape) -> None:
+        """What the axes mean."""
+
+        def work() -> Generator[None, None, Message]:
+            text = yield from landscape.caption_work({})
+            return protocol.captioned(request, text)
+
+        # Behind the planes that a hand on a slider waits for: a gradient over all data may be long.
+        jobs.worker.submit(self._answer(request, work()), jobs.TURN)
+
+    def follow(self, request: Follow) -> None:
+        """Turn the plane to runs, and say that it is."""
+
+        def work() -> Generator[None, None, Later]:
+            yield
+            turn = self._aim(request.names)
+
+            def turned() -> Message:
+                turn()
+                return protocol.followed(request)
+
+            return turned
+
+        jobs.worker.submit(self._answer(request, work()), jobs.TURN)
+
+    def _answer(
+        self, request: Probe | Caption | Follow, work: Generator[None, None, Message | Later]
+    ) -> Generator[None, None, None]:
+        try:
+            self._post((yield from work))
+        except Exception as error:  # every request gets an answer
+            self._fail(request, error)
