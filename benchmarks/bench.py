@@ -54,7 +54,7 @@ def main() -> None:
     runs = {
         name: json.loads(path.read_text()) for name in RECIPES if (path := KEPT / f"{name}.json").exists()
     }
-    write(HERE / "RESULTS.md", runs)
+    write(HERE, runs)
 
 
 def measure(name: str, seeds: int, truth: int) -> dict[str, Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from pathlib import Path
 from typing import Any
 
 TITLE = "## Curvature"
 OURS = "lossatlas"
 ONE_START = "lossatlas, one start"
-KEPT = Path(__file__).parent / ".results" / "curvature.json"
 # For the five largest, to be faster than every peer; of everything together.
 TOP_BARS = {"digits MLP": (1.3, 2), "CNN": (1.3, 2), "ResNet-20": (1.1, 2)}
 ALL_BAR = (4, 8)
@@ -19,11 +16,6 @@ PRODUCT_BARS = {
     "digits MLP": (1.5, 1.2), "784 MLP": (1.5, 1.2), "CNN": (1.5, 1.2), "ResNet-20": (2.5, 2.0), "transformer": (2.5, 2.0),
 }  # fmt: skip
 ANEW_BAR = 3.7
-
-
-def kept_section() -> list[str]:
-    """The section from the figures that are kept; nothing where there are none."""
-    return [TITLE, *section(json.loads(KEPT.read_text()))] if KEPT.exists() else []
 
 
 def section(found: dict[str, Any]) -> list[str]:

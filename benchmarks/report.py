@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import curvature_report
+from results import put_first
 from tour import PIXELS
 
 PEER_GRID = 51 * 51
@@ -22,13 +22,12 @@ BARS = {
 }
 
 
-def write(path: Path, runs: dict[str, dict[str, Any]]) -> None:
-    """Put the report together and say where it is."""
-    path.write_text("\n".join(lines(runs)) + "\n")
+def write(folder: Path, runs: dict[str, dict[str, Any]]) -> None:
+    """Put the report together, before the sections of other benchmarks, and say where it is."""
+    put_first(lines(runs))
     for run in runs.values():
         if run["wander"]:
-            (path.parent / PLOT).write_text(plot(run["wander"]))
-    print(f"written: {path.name}")
+            (folder / PLOT).write_text(plot(run["wander"]))
 
 
 def lines(runs: dict[str, dict[str, Any]]) -> list[str]:
@@ -42,7 +41,6 @@ def lines(runs: dict[str, dict[str, Any]]) -> list[str]:
         "rounds or seeds."),
         "",
         *models(runs), *nodes(runs), *tours(runs), *errors(runs), *depths(runs), *memory(runs), *limits(runs),
-        *curvature_report.kept_section(),
     ]  # fmt: skip
 
 
