@@ -97,7 +97,7 @@ const shaders = {
 const sheets = {
   name: "sheets",
   setup(build) {
-    build.onLoad({filter: /(ball|instrument|layers|point|runs)\.css$/}, async ({path}) => {
+    build.onLoad({filter: /(ball|instrument|layers|pane|point|runs)\.css$/}, async ({path}) => {
       const {code} = await build.esbuild.transform(readFileSync(path, "utf8"), {
         loader: "css",
         minify: true,

@@ -2,6 +2,7 @@
 // when it is first asked for; it shares its property names with the main one, and one build.
 
 import {h, say, svg} from "../ui/dom.js";
+import paneCss from "../ui/pane.css";
 import {glyphOf, pathOf} from "./glyph.js";
 import {Pane, placeOf} from "./pane.js";
 import css from "./point.css";
@@ -72,7 +73,7 @@ export class Point {
     const area = /** @type {HTMLElement} */ (root.querySelector(".la-area"));
     area.querySelector("canvas")?.after(this.#glyphs);
     root.querySelector(".la-foot")?.before(this.#pane.element);
-    root.append(h("style", {}, css));
+    root.append(h("style", {}, paneCss, css));
     const sized = new ResizeObserver(() => root.classList.toggle("la-beside", root.clientWidth >= BESIDE));
     sized.observe(root);
     const {model} = session;

@@ -4,6 +4,7 @@
 import {paths} from "../layers/paths.js";
 import {request} from "../point/wire.js";
 import {h} from "../ui/dom.js";
+import paneCss from "../ui/pane.css";
 import {Pane} from "./pane.js";
 import css from "./runs.css";
 import {Runs} from "./store.js";
@@ -23,7 +24,7 @@ export function open(ground) {
   const {model} = session;
   session.runs ??= new Runs(session);
   const store = session.runs;
-  root.append(h("style", {}, css));
+  root.append(h("style", {}, paneCss, css));
   const isWanted = () => model.get("curves") === true;
   const want = (/** @type {boolean} */ wanted) => {
     model.set("curves", wanted);
