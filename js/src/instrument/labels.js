@@ -56,6 +56,8 @@ class Labels {
   #shown = [];
   #ruler = document.createElement("canvas").getContext("2d");
 
+  #still = matchMedia("(prefers-reduced-motion: reduce)");
+
   /** @param {import("../panes/map.js").MapPane} pane */
   constructor(pane) {
     this.pane = pane;
@@ -118,14 +120,19 @@ class Labels {
   /** @param {Label[]} next */
   #replace(next) {
     const kept = new Set(next.map(({element}) => element));
+    const still = this.#still.matches;
     for (const {element} of this.#shown) {
       if (kept.has(element)) continue;
       element.classList.remove("la-shown");
-      setTimeout(() => element.remove(), FADE);
+      if (still) element.remove();
+      else setTimeout(() => element.remove(), FADE);
     }
     this.#shown = next;
     const fresh = next.map(({element}) => element).filter((element) => element.parentNode === null);
     this.layer.append(...fresh);
+    // Each frame of a page costs it as much as the map's own: without motion they are there at once.
+    if (still) for (const element of fresh) element.classList.add("la-shown");
+    if (still || fresh.length === 0) return;
     // In the frame after the one that they come in, for that fades them in.
     requestAnimationFrame(() => {
       for (const element of fresh)
