@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,14 @@ def test_what_is_told_now_and_then_is_points_that_are_joined_and_what_is_not_fin
     norm = next(trace for trace in figure.data if trace.yaxis == "y2")
     assert np.isnan(norm.y).nonzero()[0].tolist() == [3]
     assert norm.connectgaps is False
+
+
+def test_figures_and_pages_give_runs_the_same_colours() -> None:
+    source = (Path(__file__).parents[2] / "js" / "src" / "runs" / "store.js").read_text(encoding="utf-8")
+    page = re.search(r"COLOURS = \[(.*?)\]", source)
+    assert page is not None
+    for look in LOOKS.values():
+        assert list(look.runs) == re.findall(r'"(#\w+)"', page[1])
 
 
 def test_runs_have_the_colours_of_their_paths_on_every_axis() -> None:

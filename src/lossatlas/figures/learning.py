@@ -24,10 +24,12 @@ class Look:
     runs: tuple[str, ...]
 
 
-# Orange, sky, pink, ink and yellow, as in layers/paths.js; yellow darkened where the paper is white.
+# Told from each other by every kind of colour vision, and from both papers: those of the page (js/src/runs/store.js).
+_RUNS = ("#d55e00", "#0072b2", "#009e73", "#9435e2", "#e30a48")
+
 LOOKS = {
-    "light": Look("#ffffff", "#dfe3e9", "#1a2130", "#667085", ("#d55e00", "#56b4e9", "#cc79a7", "#1a2130", "#b8a200")),
-    "dark": Look("#12151a", "#2a2f39", "#e9ecf1", "#98a1b1", ("#d55e00", "#56b4e9", "#cc79a7", "#e9ecf1", "#f0e442")),
+    "light": Look("#ffffff", "#dfe3e9", "#1a2130", "#667085", _RUNS),
+    "dark": Look("#12151a", "#2a2f39", "#e9ecf1", "#98a1b1", _RUNS),
 }  # fmt: skip
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
