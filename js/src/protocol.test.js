@@ -31,6 +31,7 @@ const builders = {
   sweep: ({v: _v, k: _k, client, req, ...h}) => request("sweep", client, req, h),
   towards: (h) => request("towards", h.client, h.req, {of: h.of, index: h.index}),
   follow: (h) => request("follow", h.client, h.req, {names: h.names}),
+  measure: (h) => request("measure", h.client, h.req, {names: h.names, quantity: h.quantity}),
   bye: (h) => bye(h.client, h.removed),
   refresh: (h) => order("refresh", h.client),
   back: (h) => order("back", h.client),

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lossatlas.features import Recorder
 from lossatlas.geometry import Direction, Frame, Plane, Shadow, Trajectory, shadow_of
+from lossatlas.geometry.quantities import quantity
 from lossatlas.geometry.trajectory import Curves
 from lossatlas.landscape import Landscape
 
 # What a view of a run shows, as a multiple of the run.
 _ROOM = 1.4
+
+# Rows that are measured at a time; and a step that no run reaches.
+_ROWS, _BEYOND = 64, 1 << 62
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A quantity of the parameters, at the kept steps that were looked at."""
+
+    name: str
+    steps: list[int]
+    values: list[float]
 
 
 def project(landscape: Landscape, run: Trajectory | Recorder) -> Shadow:
@@ -32,12 +46,28 @@ def recorded(run: Trajectory | Recorder) -> Trajectory:
 
 
 class Followed:
-    """A run that is looked at again and again. Raises TypeError for what is no run."""
+    """A run that is looked at again and again. Raises TypeError for what is no run, and as `measure` for quantities."""
 
-    def __init__(self, run: Trajectory | Recorder) -> None:
+    def __init__(self, run: Trajectory | Recorder, quantities: Sequence[str] = ()) -> None:
         self.recorder = run if isinstance(run, Recorder) else None
         self._run = run if isinstance(run, Recorder) else recorded(run)
         self._frame: Frame | None = None
+        self._measured: dict[str, _Measured] = {}
+        for name in quantities:
+            self.measure(name)
+
+    def measure(self, name: str) -> None:
+        """Tell of a quantity of the kept parameters too, at their steps: "norm:0.*", "0.weight[3, 5]"; one that is told stays as it is.
+
+        Raises ValueError for one that there is not, and where no parameters are kept.
+        """
+        if self.recorder is not None and (self.recorder.model is None or self.recorder.sketched):
+            raise ValueError(
+                f"The quantity {name!r} is one of parameters, and the recorder has none of a model."
+            )
+        if name not in ("step", *self._told.by_name):
+            title, _ = quantity(self._run.since(_BEYOND), name)
+            self._measured.setdefault(title, _Measured(name, [], []))
 
     @property
     def ended(self) -> bool:
@@ -45,13 +75,28 @@ class Followed:
         return self.recorder is None or self.recorder.closed
 
     @property
-    def revision(self) -> int:
-        """A number that grows whenever there is something new."""
-        return 0 if self.recorder is None else self.recorder.revision
+    def revision(self) -> tuple[int, int]:
+        """Another one whenever there is something new."""
+        return 0 if self.recorder is None else self.recorder.revision, len(self._measured)
 
     @property
     def curves(self) -> Curves:
-        """What was told at each step so far."""
+        """What was told at each step so far, and what is measured at the kept ones."""
+        told = self._told
+        if not self._measured:
+            return told
+        metrics = dict(told.metrics)
+        for title, measured in list(self._measured.items()):
+            while len(rows := self._run.since(measured.steps[-1] if measured.steps else -1, _ROWS)):
+                measured.steps.extend(rows.steps.tolist())
+                measured.values.extend(quantity(rows, measured.name)[1].tolist())
+            metrics[title] = np.full(len(told), np.nan)
+            at = np.searchsorted(told.steps, measured.steps)  # all but those that came since
+            metrics[title][at[at < len(told)]] = np.array(measured.values)[at < len(told)]
+        return Curves(told.steps, told.loss, told.lr, metrics)
+
+    @property
+    def _told(self) -> Curves:
         return self._run.curves if isinstance(self._run, Recorder) else self._run.told
 
     def since(self, step: int, landscape: Landscape, most: int) -> Shadow | None:

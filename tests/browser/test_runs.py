@@ -316,3 +316,28 @@ def test_a_button_turns_the_plane_to_the_runs_that_are_shown(lab: Lab) -> None:
     wait_complete(notebook)
     assert ask(notebook, until)
     assert notebook.console_errors == []
+
+
+def test_norms_and_parameters_can_be_axes_of_the_scatter(lab: Lab) -> None:
+    notebook = open_map(lab, more=(RECORD_TWO,))
+    notebook.run_cell(2)
+    card(notebook).locator(".la-runs-button").click()
+    pane = card(notebook).locator(".la-runs")
+    pane.get_by_role("button", name="scatter").click()
+    entry = pane.get_by_label("another quantity of the parameters")
+    entry.fill("norm:0.*")
+    entry.press("Enter")
+    wait_map(notebook, "(w) => w.querySelector('[aria-label=across]').value === '‖0.*‖'")
+    entry.fill("2.bias[1]")
+    entry.press("Enter")
+    wait_map(notebook, "(w) => w.querySelector('[aria-label=across]').value === '2.bias[1]'")
+    pane.get_by_label("up", exact=True).select_option("‖0.*‖")
+    wait_map(notebook, "(w) => w.querySelectorAll('.la-scatter-dot').length === 80")
+    notebook.page.wait_for_timeout(500)  # the traits hold what was told a moment later
+    series = ask(notebook, "explorer.runs[0]['series']['2.bias[1]']")
+    assert len(series) == 40
+    assert None not in series
+    entry.fill("nothing[0]")
+    entry.press("Enter")
+    pane.get_by_text("nothing").first.wait_for()
+    assert notebook.console_errors == []

@@ -210,6 +210,49 @@ def test_following_turns_the_plane_to_the_run_and_looks_at_it(heard: Heard) -> N
     explorer.close()
 
 
+def test_quantities_of_the_parameters_are_told_with_the_curves(heard: Heard) -> None:
+    model, recorder, data, explorer = started(every=2)
+    train(model, recorder, data, 7)
+    explorer.add_run(recorder, "run 1", quantities=["norm:0.*", "loss"])
+    title = "‖0.*‖"
+
+    def known() -> np.ndarray:
+        return heard.curves.get("run 1", {}).get(title, np.zeros(0))
+
+    until(lambda: np.isfinite(known()).sum() == 4)
+    train(model, recorder, data, 4)
+    until(lambda: np.isfinite(known()).sum() == 6)
+    run = recorder.trajectory
+    assert np.flatnonzero(np.isfinite(known())).tolist() == run.steps.tolist()
+    # The first layer: 6 × 8 weights, and 8 biases after them.
+    norms = run.thetas[:, :56].double().norm(dim=1).numpy()
+    np.testing.assert_allclose(known()[run.steps], norms)
+
+    def measure(quantity: str, *names: str) -> None:
+        head = {
+            "v": 1,
+            "k": "measure",
+            "client": "page",
+            "req": -2000001,
+            "names": list(names),
+            "quantity": quantity,
+        }
+        explorer._live_session.handle(head)
+
+    measure("0.bias[3]", "run 1", "a ball")
+    until(lambda: "0.bias[3]" in heard.curves["run 1"])
+    np.testing.assert_allclose(heard.curves["run 1"]["0.bias[3]"][run.steps], run.thetas[:, 51], rtol=1e-6)
+    measure("1.bias[3]", "run 1")
+    until(lambda: heard.errors)
+    assert "1.bias" in heard.errors[0]
+    measure("0.bias[3]", "a ball")
+    until(lambda: len(heard.errors) == 2)
+    assert heard.errors[1].startswith("Of these runs no parameters are kept")
+    recorder.close()
+    until(lambda: explorer.runs and set(explorer.runs[0]["series"]) == {"loss", "lr", title, "0.bias[3]"})
+    explorer.close()
+
+
 def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
     model, recorder, data, explorer = started()
     train(model, recorder, data, 20)

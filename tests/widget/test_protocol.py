@@ -20,7 +20,6 @@ from lossatlas.widget.protocol import (
     Cancel,
     Caption,
     Command,
-    Follow,
     Hello,
     Part,
     Point,
@@ -29,6 +28,7 @@ from lossatlas.widget.protocol import (
     View,
     Want,
 )
+from lossatlas.widget.run_request import Follow, Measure
 from lossatlas.widget.surface import surfaced
 from lossatlas.widget.surface_request import Surface
 from tests.sampling.passes import agreeing
@@ -117,6 +117,7 @@ def head(name: str) -> dict:
             ),
         ),
         ("follow", Follow("c1f09", -2000001, ("SGD", "Adam"))),
+        ("measure", Measure("c1f09", -2000002, ("SGD",), "norm:0.*")),
         ("part", Part("c1f09", 9, "instrument")),
         ("cancel", Cancel("c1f09", -7)),
         ("pause", Command("c1f09", "pause")),

@@ -31,6 +31,13 @@ export function open(ground) {
     session.save(0);
     show();
   };
+  const ask = (/** @type {string} */ k, /** @type {object} */ more) => {
+    try {
+      model.send(request(k, session.source.client, --last, more));
+    } catch {
+      // The comm has gone: the map says so.
+    }
+  };
   const pane = new Pane(
     store,
     {
@@ -45,14 +52,10 @@ export function open(ground) {
       },
       lut: () => map.lut,
       say: announce,
+      answers: () => session.source.answers,
       canFollow: () => !map.onLine && session.source.answers,
-      follow: (names) => {
-        try {
-          model.send(request("follow", session.source.client, --last, {names}));
-        } catch {
-          // The comm has gone: the map says so.
-        }
-      },
+      follow: (names) => ask("follow", {names}),
+      measure: (names, quantity) => ask("measure", {names, quantity}),
     },
     signal,
   );

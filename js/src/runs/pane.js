@@ -12,8 +12,8 @@ import {number, offText, stepText, words} from "./words.js";
  * @typedef {import("./store.js").Runs} Runs
  * @typedef {{
  *   close(): void, hash(): string | undefined, mapLoss(at: [number, number]): number | null, lut(): Uint8Array, say(text: string): void,
- *   follow(names: string[]): void, canFollow(): boolean
- * }} Page  follow: turn the plane to these runs
+ *   follow(names: string[]): void, canFollow(): boolean, measure(names: string[], quantity: string): void, answers(): boolean
+ * }} Page  follow: turn the plane to these runs; measure: have a quantity of their parameters told
  */
 
 const HEADS = ["run", "loss", "map", "off plane"];
@@ -47,7 +47,11 @@ export class Pane {
   #across = h("select", {"aria-label": "across", "data-lm-suppress-shortcuts": "true"});
   #up = h("select", {"aria-label": "up", "data-lm-suppress-shortcuts": "true"});
   #colours = h("p", {class: "la-quiet la-loss-colours"});
-  #axes = h("div", {class: "la-scatter-axes"}, this.#up, " against ", this.#across);
+  #quantity = h("input", {
+    ...{type: "text", placeholder: "norm:0.*, 0.weight[3, 5]", "aria-label": "another quantity of the parameters"},
+    ...{title: "A norm of tensors or a parameter, then Enter", maxlength: 256, "data-lm-suppress-shortcuts": "true"},
+  });
+  #axes = h("div", {class: "la-scatter-axes"}, this.#up, " against ", this.#across, this.#quantity);
   #figure = h("div", {class: "la-runs-figure"}, this.#plot.element, this.#scatter.element);
   #nothing = h("p", {class: "la-quiet"}, "Nothing was recorded beside the path: explorer.runs holds learning curves.");
   #charts;
@@ -65,7 +69,11 @@ export class Pane {
     "Arrows: downhill in the plane. Thick: as far as one plain step goes at the rate of that step.",
   );
   #follow = button("turn to them", "Turn the plane to the principal components of the runs that are shown");
-  #problem = h("p", {class: "la-quiet", role: "status", hidden: ""});
+  /** What went wrong, beside what was asked for last: the plane, or a quantity. */
+  #problems = [0, 1].map(() => h("p", {class: "la-quiet", role: "status", hidden: ""}));
+  #asked = 0;
+  /** Names that there were when a quantity was asked for; null: none was. @type {readonly string[] | null} */
+  #before = null;
   #none = h("p", {class: "la-quiet"}, "None yet. explorer.add_run(recorder) draws one while it trains.");
   /** What is shown of the quantities; null until somebody has chosen. @type {string[] | null} */
   #chosen = null;
@@ -100,6 +108,7 @@ export class Pane {
       ),
       this.#chips,
       this.#axes,
+      this.#problems[1],
       this.#figure,
       this.#plot.note,
       this.#colours,
@@ -117,7 +126,7 @@ export class Pane {
           h("header", {}, h("b", {}, "Training runs"), this.#follow, close),
           this.#table,
           this.#clock,
-          this.#problem,
+          this.#problems[0],
           this.#none,
           this.#arrows,
         ),
@@ -126,9 +135,8 @@ export class Pane {
     );
     close.addEventListener("click", () => page.close(), {signal});
     const turn = () => {
-      const {runs} = store.in(page.hash());
-      this.problem("");
-      page.follow(runs.filter((run) => run.shown).map(({name}) => name));
+      this.#ask(0);
+      page.follow(this.#shown());
     };
     this.#follow.addEventListener("click", turn, {signal});
     this.#listen(signal);
@@ -147,7 +155,7 @@ export class Pane {
 
   /** @param {AbortSignal} signal */
   #listen(signal) {
-    const store = this.#store;
+    const [store, page] = [this.#store, this.#page];
     this.#play.addEventListener("click", () => (this.#playing ? this.stop() : this.play()), {signal});
     const move = () => {
       this.stop();
@@ -191,6 +199,15 @@ export class Pane {
       };
       select.addEventListener("change", choose, {signal});
     }
+    const measure = (/** @type {KeyboardEvent} */ event) => {
+      const wanted = this.#quantity.value.trim();
+      if (event.key !== "Enter" || !wanted) return;
+      this.#ask(1);
+      this.#before = JSON.parse(this.#listed || "[]");
+      this.#quantity.value = "";
+      page.measure(this.#shown(), wanted);
+    };
+    this.#quantity.addEventListener("keydown", measure, {signal});
     let held = false;
     const at = (/** @type {PointerEvent} */ event) => {
       const box = this.#figure.getBoundingClientRect();
@@ -224,10 +241,23 @@ export class Pane {
     this.#figure.addEventListener("pointerleave", () => !held && store.point(null), {signal});
   }
 
-  /** What went wrong; "": nothing. @param {string} text */
+  /** Names of the runs that are shown. */
+  #shown() {
+    const {runs} = this.#store.in(this.#page.hash());
+    return runs.filter((run) => run.shown).map(({name}) => name);
+  }
+
+  /** Something is asked for: of what went wrong before nothing is said any more. @param {0 | 1} which */
+  #ask(which) {
+    for (const old of this.#problems) old.hidden = true;
+    this.#asked = which;
+  }
+
+  /** What went wrong with what was asked for last. @param {string} text */
   problem(text) {
-    this.#problem.hidden = !text;
-    say(this.#problem, text);
+    const said = this.#problems[this.#asked];
+    said.hidden = false;
+    say(said, text);
   }
 
   /** @param {number} step */
@@ -352,6 +382,7 @@ export class Pane {
     this.#nothing.hidden = some;
     this.#chips.hidden = !curves || panels.length < 2;
     this.#axes.hidden = curves || !some;
+    this.#quantity.hidden = !this.#page.answers();
     this.#colours.hidden = curves;
     this.#plot.element.toggleAttribute("hidden", !curves);
     this.#scatter.element.toggleAttribute("hidden", curves);
@@ -409,6 +440,8 @@ export class Pane {
     };
     fill(this.#across, ["lr", names.find((name) => name !== "loss") ?? "step"]);
     fill(this.#up, ["sharpness", "grad_norm", "gradient norm", "loss"]);
+    const fresh = names.find((name) => this.#before?.includes(name) === false);
+    if (fresh) [this.#across.value, this.#before] = [fresh, null];
     this.#drawn = [];
   }
 }

@@ -7,7 +7,10 @@ from collections.abc import Callable, Generator, Sequence
 from lossatlas import jobs
 from lossatlas.landscape import Landscape
 from lossatlas.widget import protocol
-from lossatlas.widget.protocol import Caption, Follow, Message, Probe
+from lossatlas.widget.live import Live
+from lossatlas.widget.protocol import Caption, Message, Probe
+from lossatlas.widget.run_messages import followed, measured
+from lossatlas.widget.run_request import Follow, Measure
 from lossatlas.widget.surface import Later
 
 
@@ -21,7 +24,7 @@ class Answers:
     def __init__(
         self,
         post: Callable[[Message | Later], None],
-        fail: Callable[[Probe | Caption | Follow, Exception], None],
+        fail: Callable[[Probe | Caption | Follow | Measure, Exception], None],
         aim: Callable[[Sequence[str]], Callable[[], None]],
     ) -> None:
         self._post, self._fail, self._aim = post, fail, aim
@@ -54,14 +57,24 @@ class Answers:
 
             def turned() -> Message:
                 turn()
-                return protocol.followed(request)
+                return followed(request)
 
             return turned
 
         jobs.worker.submit(self._answer(request, work()), jobs.TURN)
 
+    def measure(self, request: Measure, live: Live) -> None:
+        """Tell of a quantity of runs from now on."""
+
+        def work() -> Generator[None, None, Message]:
+            yield
+            live.measure(request.names, request.quantity)
+            return measured(request)
+
+        jobs.worker.submit(self._answer(request, work()), jobs.TURN)
+
     def _answer(
-        self, request: Probe | Caption | Follow, work: Generator[None, None, Message | Later]
+        self, request: Probe | Caption | Follow | Measure, work: Generator[None, None, Message | Later]
     ) -> Generator[None, None, None]:
         try:
             self._post((yield from work))

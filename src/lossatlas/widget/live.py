@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,11 +42,11 @@ class _Feed:
     scene: str = ""
     rows: int = 0
     step: int = -1
-    revision: int = -1  # of the run, as it was looked at last
+    revision: tuple[int, int] | None = None  # of the run, as it was looked at last
     told: dict[str, np.ndarray] = field(default_factory=dict)
     path: list[Any] = field(default_factory=list)  # shadows of the scene, to be kept when the run has ended
     job: jobs.Job[None] | None = None
-    kept: tuple[str, int] = ("", -1)  # scene and step of what is kept
+    kept: tuple[str, tuple[int, int] | None] = ("", None)  # scene and revision of what is kept
     stale: bool = False  # a page has come that knows nothing of it
 
     def forget(self) -> None:
@@ -56,7 +56,7 @@ class _Feed:
     def tell_all(self) -> None:
         """A page has come that knows nothing."""
         self.forget()
-        self.told, self.revision, self.stale = {}, -1, False
+        self.told, self.revision, self.stale = {}, None, False
 
 
 class Live:
@@ -104,6 +104,17 @@ class Live:
                 feed.run.recorder.unlisten(self._hear)
             if feed.job is not None:
                 feed.job.cancel()
+
+    def measure(self, names: Sequence[str], quantity: str) -> None:
+        """Tell of a quantity of these runs too. Raises ValueError for one that there is not, and where none has parameters."""
+        known = [run for name, run in self.runs.items() if name in names]
+        if not known:
+            raise ValueError(
+                "Of these runs no parameters are kept: quantities of them are known of runs that explorer.add_run draws."
+            )
+        for run in known:
+            run.measure(quantity)
+        self.look()
 
     def look(self) -> None:
         """Something else is to be shown, or of another plane."""
@@ -204,9 +215,9 @@ class Live:
 
     def _keep_ended(self, feed: _Feed) -> None:
         """Hold what has ended in the explorer's traits, which a saved page has: on the publisher's thread."""
-        if not feed.path or feed.kept == (feed.scene, feed.step):
+        if not feed.path or feed.kept == (feed.scene, feed.revision):
             return
-        feed.kept = (feed.scene, feed.step)
+        feed.kept = (feed.scene, feed.revision)
         points, distance, steps, loss = (
             np.concatenate([getattr(part, name) for part in feed.path])
             for name in ("points", "distance", "steps", "loss")

@@ -20,6 +20,7 @@ from lossatlas.scale import Scale, is_scale
 from lossatlas.scene import Scene
 from lossatlas.widget.ball_request import Ball, Sweep, parse_ball, parse_sweep
 from lossatlas.widget.checked import BadRequest, integer, is_finite, is_integer, pair, show
+from lossatlas.widget.run_request import Follow, Measure, parse_follow, parse_measure
 from lossatlas.widget.surface_request import Surface, parse_surface
 
 VERSION = 1
@@ -136,15 +137,6 @@ class Towards:
 
 
 @dataclass(frozen=True)
-class Follow:
-    """Turn the plane to the principal components of these runs together, please."""
-
-    client: str
-    req: int
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Part:
     """A part of the front end, by name, please: a page asks when it is needed first."""
 
@@ -181,6 +173,7 @@ Request = (
     | Ball
     | Sweep
     | Follow
+    | Measure
     | Part
     | Cancel
     | Command
@@ -235,10 +228,9 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "sweep":
             return parse_sweep(message, client)
         case "follow":
-            names: Any = message.get("names")
-            if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
-                raise BadRequest(f"follow.names is {show(names)}. Send a list of the names of runs.")
-            return Follow(client, integer(message, "req"), tuple(names))
+            return parse_follow(message, client)
+        case "measure":
+            return parse_measure(message, client)
         case "part":
             name: Any = message.get("name")
             if name not in PARTS:
@@ -249,7 +241,7 @@ def _parse(message: Mapping[str, Any], client: str | None, scene: Scene) -> Requ
         case "pause" | "resume" | "refresh" | "bye" | "back" | "forward":
             return Command(client, kind, message.get("removed") is True)
     raise BadRequest(
-        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, sweep, follow, part, cancel, pause, "
+        f"k is {show(kind)}. Send hello, want, probe, caption, spectrum, towards, surface, ball, sweep, follow, measure, part, cancel, pause, "
         "resume, refresh, back, forward or bye."
     )
 
@@ -462,11 +454,6 @@ def status(
         "rate": finite_or_none(rate), "eta": finite_or_none(eta), "model_changed": model_changed,
         "heard": dict(heard), "making": making,
     }, []  # fmt: skip
-
-
-def followed(request: Follow) -> Message:
-    """The plane is turned to the runs."""
-    return {"v": VERSION, "k": "followed", "client": request.client, "req": request.req}, []
 
 
 def part(request: Part, text: bytes) -> Message:

@@ -14,6 +14,7 @@ import numpy as np
 from lossatlas.widget.curves import RunCurves
 from lossatlas.widget.paths import DrawnPath
 from lossatlas.widget.protocol import VERSION, Message
+from lossatlas.widget.run_request import Follow, Measure
 
 
 def path_message(
@@ -71,6 +72,16 @@ def curves_message(
     run = RunCurves(name, steps, series, color)
     rows = np.column_stack([run.steps, *run.series.values()])
     return _message("curves", name, start, ("step", *run.series), rows, color)
+
+
+def followed(request: Follow) -> Message:
+    """The plane is turned to the runs."""
+    return {"v": VERSION, "k": "followed", "client": request.client, "req": request.req}, []
+
+
+def measured(request: Measure) -> Message:
+    """The quantity is told with the curves of the runs from now on."""
+    return {"v": VERSION, "k": "measured", "client": request.client, "req": request.req}, []
 
 
 _PATH = ("a", "b", "step", "distance", "loss")

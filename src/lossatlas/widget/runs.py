@@ -35,19 +35,22 @@ class Runs(Overlays):
     def _turn_to(self, position: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
-    def add_run(self, run: Any, name: str | None = None, color: str | None = None) -> None:
+    def add_run(
+        self, run: Any, name: str | None = None, color: str | None = None, quantities: Sequence[str] = ()
+    ) -> None:
         """Draw a run on the map, and its curves beside it: a Trajectory, or a Recorder, whose path then grows while it records.
 
         name: in the legend, "run 1" and so on by default; a run of the same name is replaced. color: of CSS. The path falls anew
-        onto every plane that is shown; what has ended is in the traits `paths` and `runs`, which a saved page has. Raises
-        TypeError for what is no run, ValueError when the map is closed.
+        onto every plane that is shown; what has ended is in the traits `paths` and `runs`, which a saved page has. quantities: of its
+        parameters, that stand beside what was recorded: norms of tensors such as "norm:0.*", single ones such as "0.weight[3, 5]".
+        Raises TypeError for what is no run, ValueError when the map is closed and for a quantity that there is not.
         """
         from lossatlas.following import Followed
 
         live = self._live_session.live
         if name is None:
             name = next(free for k in itertools.count(1) if (free := f"run {k}") not in live.runs)
-        live.add(name, Followed(run), color)
+        live.add(name, Followed(run, quantities), color)
 
     def follow(self, name: str | Sequence[str] | None = None) -> None:
         """Turn the plane to the principal components of a run so far, or of several together, and look where they are.

@@ -28,7 +28,6 @@ from lossatlas.widget.protocol import (
     Cancel,
     Caption,
     Command,
-    Follow,
     Hello,
     Message,
     Part,
@@ -39,6 +38,7 @@ from lossatlas.widget.protocol import (
     Want,
 )
 from lossatlas.widget.publisher import publisher
+from lossatlas.widget.run_request import Follow, Measure
 from lossatlas.widget.surface import Later, Surfaces
 from lossatlas.widget.surface_request import Surface
 from lossatlas.widget.sweeps import Sweeps
@@ -242,6 +242,8 @@ class Session:
                 self._sweeps.begin(request, self.landscape)
             case Follow():
                 self._answers.follow(request)
+            case Measure():
+                self._answers.measure(request, self.live)
             case Part():
                 self._post(protocol.part(request, self._part(request.name)))
             case Cancel():
@@ -285,7 +287,9 @@ class Session:
                 "stale_epoch", request.client, request.req,
             )  # fmt: skip
 
-    def _failed(self, request: Probe | Caption | Point | Surface | Sweep | Follow, error: Exception) -> None:
+    def _failed(
+        self, request: Probe | Caption | Point | Surface | Sweep | Follow | Measure, error: Exception
+    ) -> None:
         self._post(protocol.error(code_of(error), str(error), client=request.client, req=request.req))
 
     def _watch(self, landscape: Landscape) -> None:
