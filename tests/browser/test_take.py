@@ -11,7 +11,18 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tests.browser.lab import Lab, Notebook
-from tests.browser.maps import SHOW_SMALL, SMALL, card, exact, open_map, stats, tell, wait_complete, wait_map
+from tests.browser.maps import (
+    SHOW_SMALL,
+    SMALL,
+    ask,
+    card,
+    exact,
+    open_map,
+    stats,
+    tell,
+    wait_complete,
+    wait_map,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = "a <b>net</b> & more"
@@ -267,4 +278,46 @@ def test_pictures_are_saved_under_a_name_that_says_what_they_are(lab: Lab) -> No
         assert said in text
     notebook.page.keyboard.press("Escape")
     assert menu.is_hidden()
+    assert notebook.console_errors == []
+
+
+SHOW_LINE = """
+objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
+line = la.Line.between(objective, torch.zeros(objective.size))
+explorer = la.explore(objective, line=line, height=300, tolerance=0, scale="linear")
+explorer
+"""
+
+
+def test_the_svg_of_a_line_has_its_curve_as_a_line(lab: Lab) -> None:
+    notebook = open_map(lab, SMALL, SHOW_LINE)
+    wait_map(notebook, "w => w.lossatlas.svg !== undefined")
+    root = take(notebook)
+    assert not root.findall(f".//{SVG}image")
+    (curve,) = root.findall(f".//{SVG}path[@data-curve]")
+    points = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", curve.get("d", "")), dtype=float)
+    assert len(points) > 60
+    view = card(notebook).evaluate("w => w.lossatlas.view()")
+    width = card(notebook).evaluate("w => w.querySelector('.la-area').clientWidth")
+    inside = points[(points[:, 0] >= 0) & (points[:, 0] <= width)][::7]
+    a = view["center"][0] + (inside[:, 0] / width - 0.5) * view["span"]
+    values = np.array(ask(notebook, f"explorer.landscape.evaluate({a.tolist()}).tolist()"))
+    # Down the picture is down in loss, to scale: one straight line through all of them.
+    slope, start = np.polyfit(inside[:, 1], values, 1)
+    assert slope < 0
+    np.testing.assert_allclose(start + slope * inside[:, 1], values, atol=2e-3 * np.ptp(values))
+    # As it is painted.
+    area = pixels(notebook, "w.querySelector('.la-canvas')")
+    drawn = pixels(
+        notebook,
+        """(async () => {
+            const picture = new Image(), {width, height} = w.querySelector('.la-canvas');
+            picture.src = "data:image/svg+xml," + encodeURIComponent(w.lossatlas.svg());
+            await picture.decode();
+            const canvas = new OffscreenCanvas(width, height), scale = width / w.querySelector('.la-area').clientWidth;
+            canvas.getContext("2d").drawImage(picture, -72 * scale, -44 * scale, picture.width * scale, picture.height * scale);
+            return canvas;
+        })()""",
+    )  # fmt: skip
+    assert np.abs(area - drawn).mean() < 2
     assert notebook.console_errors == []

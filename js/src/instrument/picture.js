@@ -1,7 +1,8 @@
-// The view as a picture that stands alone: an SVG with its isolines and texts as such, and its colours as an image in it; or all of
-// it as an image, at any scale.
+// The view as a picture that stands alone: an SVG with its isolines, or its curve, and texts as such, and its colours as an image in
+// it; or all of it as an image, at any scale.
 
 import {h, svg} from "../ui/dom.js";
+import {curveOf} from "./curve.js";
 import {scaled} from "./frame.js";
 import {isolines} from "./isolines.js";
 import {strokesOf} from "./strokes.js";
@@ -48,9 +49,12 @@ function cut(text, width) {
   return fitting;
 }
 
+/** What is shown, in CSS pixels. @param {Host["pane"]} pane */
+const inCss = ({picture}) => scaled(/** @type {Frame} */ (picture), 1 / (picture?.pixelRatio ?? 1));
+
 /** The isolines, each level's in a group that has its value. @param {Host} host */
 function strokes({pane, lines: look}) {
-  const frame = scaled(/** @type {Frame} */ (pane.picture), 1 / (pane.picture?.pixelRatio ?? 1));
+  const frame = inCss(pane);
   const levels = frame.levels.filter(({opacity}) => opacity > 0).sort((one, other) => one.value - other.value);
   const found = isolines(
     frame.quads,
@@ -155,8 +159,10 @@ export function pictureOf(host, {caption, relief, fill = true}) {
   const frame = axes(AT);
   frame.querySelector(".la-tick")?.setAttribute("stroke", quiet);
   for (const part of frame.children) part.setAttribute("fill", part.matches(".la-axis-title") ? text : quiet);
-  const image = fill && svg("image", {...place, preserveAspectRatio: "none"});
-  if (image) image.setAttribute("href", paint(host, FINE, onLine, relief).toDataURL("image/png"));
+  const image = fill && !onLine && svg("image", {...place, preserveAspectRatio: "none"});
+  if (image) image.setAttribute("href", paint(host, FINE, false, relief).toDataURL("image/png"));
+  const vectors = () =>
+    onLine ? curveOf(/** @type {import("../render/curve.js").CurveFrame} */ (inCss(pane))) : strokes(host);
   return svg(
     "svg",
     {
@@ -169,8 +175,9 @@ export function pictureOf(host, {caption, relief, fill = true}) {
     svg("title", {}, title),
     svg("desc", {}, caption),
     svg("clipPath", {id: "la-map"}, svg("rect", {width, height})),
-    ...(image ? [svg("rect", {width: wide, height: high, fill: back}), image] : []),
-    ...(image && !onLine ? [svg("g", {transform: `translate(${AT.left} ${AT.top})`}, strokes(host))] : []),
+    ...(fill ? [svg("rect", {width: wide, height: high, fill: back})] : []),
+    ...(image ? [image] : []),
+    ...(fill ? [svg("g", {transform: `translate(${AT.left} ${AT.top})`}, vectors())] : []),
     ...layers(host, width, height),
     svg("g", {}, ...frame.children),
     ...(onLine ? [] : [barOf(host, AT.left + width + 20, height, quiet)]),
