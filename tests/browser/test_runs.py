@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from tests.browser.lab import Lab, Notebook
@@ -340,4 +341,60 @@ def test_norms_and_parameters_can_be_axes_of_the_scatter(lab: Lab) -> None:
     entry.fill("nothing[0]")
     entry.press("Enter")
     pane.get_by_text("nothing").first.wait_for()
+    assert notebook.console_errors == []
+
+
+LINE_RUN = """
+import copy
+start = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
+net, losses = copy.deepcopy(start), []
+recorder = la.Recorder(net)
+for _ in range(30):
+    loss = nn.functional.cross_entropy(net(x), y)
+    gradients = torch.autograd.grad(loss, list(net.parameters()))
+    recorder.step(loss)
+    with torch.no_grad():
+        for p, g in zip(net.parameters(), gradients): p -= 0.5 * g
+recorder.close()
+objective = la.Objective(start, nn.functional.cross_entropy, (x, y))
+line = la.Line.between(objective, recorder.trajectory.last)
+explorer = la.Landscape(objective, line).explore(height=360, scale="linear", tolerance=0)
+explorer.add_run(recorder, "run")
+explorer
+"""
+
+
+def test_on_a_line_a_path_stands_at_its_true_loss_over_where_it_falls(lab: Lab) -> None:
+    notebook = open_map(lab, show=LINE_RUN)
+    wait_map(notebook, "(w) => w.querySelector('[data-path=run]') !== null")
+    view = notebook.eval_widget("w => w.lossatlas.view()")
+    box = canvas_box(notebook)
+    first, last = ask(
+        notebook,
+        "(lambda s: [s.points[:, 0].tolist(), s.loss.tolist()])(explorer.landscape.project(recorder))",
+    )
+    dots = (
+        card(notebook)
+        .locator("[data-path=run] > circle")
+        .evaluate_all(
+            "dots => dots.map((dot) => [Number(dot.getAttribute('cx')), Number(dot.getAttribute('cy'))])"
+        )
+    )
+    (end, start) = dots[-2:]
+    for (x, _), a in ((start, first[0]), (end, first[-1])):
+        assert x == pytest.approx(
+            (a - view["center"][0]) / view["span"] * box["width"] + box["width"] / 2, abs=0.2
+        )
+    # To the scale of the axis: its ticks say which row is which loss.
+    ticks = (
+        card(notebook)
+        .locator(".la-tick-label")
+        .evaluate_all(
+            "labels => labels.map((label) => [Number(label.textContent), Number(label.getAttribute('y')), label.getAttribute('text-anchor')])"
+        )
+    )
+    rows = [(value, y) for value, y, anchor in ticks if anchor == "end"]
+    slope, _ = np.polyfit([value for value, _ in rows], [y for _, y in rows], 1)
+    assert end[1] - start[1] == pytest.approx(slope * (last[-1] - last[0]), abs=1.5)
+    assert start[1] < end[1]
     assert notebook.console_errors == []

@@ -1,5 +1,5 @@
-// Paths in the plane, such as training runs: where they go, how far off the plane they are, and at which step. A layer of its own
-// part: it comes with what else is known of runs, when there are some.
+// Paths in the plane, such as training runs: where they go, how far off the plane they are, and at which step; on a line at their true
+// loss, over where they fall. A layer of its own part: it comes with what else is known of runs, when there are some.
 
 import {indexAt} from "../runs/scrub.js";
 import {offText, words} from "../runs/words.js";
@@ -21,6 +21,8 @@ const MARGIN = 16;
 /** From one chevron to the next, and from one dot to the next, along the path, CSS pixels. */
 const CHEVRONS = 96;
 const DOTS = 34;
+/** The share of NEAR on a line, where b is a loss. */
+const FINER = 1 / 256;
 /** How near a pointer has to be, CSS pixels. */
 const REACH = 8;
 /** Widths of a line in the plane, and of those ever further off it; and how much of each is seen. */
@@ -246,14 +248,15 @@ function numbers(dots, {steps}, taken) {
 /**
  * A path as it is drawn: all of it, or strong up to a step and faint after it.
  * @param {Path} path @param {Viewport} viewport @param {number | null} step @param {number} farthest @param {number[][]} taken
+ * @param {number} [apart] corners at least, CSS pixels
  */
-function drawPath(path, viewport, step, farthest, taken) {
+function drawPath(path, viewport, step, farthest, taken, apart = NEAR) {
   const {points, steps, colour, name} = path;
   const group = svg("g", {fill: "none", "stroke-linecap": "round", "stroke-linejoin": "round", "data-path": name});
-  const whole = piecesOf(points, viewport);
+  const whole = piecesOf(points, viewport, apart);
   const last = step === null ? points.length - 1 : indexAt(steps, step);
   const all = last === points.length - 1;
-  const pieces = all ? whole : piecesOf(points.slice(0, last + 1), viewport);
+  const pieces = all ? whole : piecesOf(points.slice(0, last + 1), viewport, apart);
   if (!all) group.append(svg("g", {style: `opacity:${FAINT}`}, ...line(whole, path, farthest)));
   group.append(svg("g", {"data-until": steps[last]}, ...line(pieces, path, farthest), ...heads(pieces, colour)));
   const dots = dotsOf(pieces, (index) => steps[index]);
@@ -321,6 +324,23 @@ export function paths({pane, area, session, tell, signal}, store) {
     map: mapLoss(path.points[index]),
     off: path.distance?.[index],
   });
+  /** What a path is seen in: of a line, points (a, loss), at their rows. @param {Viewport} viewport @returns {Viewport} */
+  const seenIn = (viewport) => {
+    if (!pane.onLine) return viewport;
+    const toPixels = (/** @type {Point} */ [a, loss]) => {
+      const row = pane.rowOf(loss);
+      return [viewport.toPixels([a, 0])[0], Number.isFinite(row) ? row : viewport.height];
+    };
+    return Object.create(viewport, {toPixels: {value: toPixels}});
+  };
+  /** On a line, the path at its true loss, or on the curve where that is not known. @param {Path} path @returns {Path} */
+  const raised = (path) => {
+    if (!pane.onLine) return path;
+    const known = session.fieldName === "loss" ? path.loss : null;
+    const lossAt = (/** @type {number} */ i) =>
+      known && Number.isFinite(known[i]) ? known[i] : (pane.valueAt(path.points[i]) ?? Number.NaN);
+    return {...path, points: path.points.map(([a], i) => /** @type {Point} */ ([a, lossAt(i)])), arrows: null};
+  };
   const near = (/** @type {PointerEvent} */ event) => {
     const box = area.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
@@ -341,7 +361,7 @@ export function paths({pane, area, session, tell, signal}, store) {
     store.point(pointed);
   };
   const mark = () => {
-    const {viewport} = pane;
+    const viewport = pane.viewport && seenIn(pane.viewport);
     if (!viewport) return;
     const at = (/** @type {Path} */ path, /** @type {number} */ step) =>
       viewport.toPixels(path.points[indexAt(path.steps, step)]);
@@ -370,13 +390,18 @@ export function paths({pane, area, session, tell, signal}, store) {
   const draw = (viewport) => {
     // The map has more frames than views: tiles come, colours change.
     const all = here();
-    const now = [viewport, all, store.at];
+    const rows = pane.onLine ? `${pane.domain}/${session.scale}/${session.fieldName}` : "";
+    const now = [viewport, all, store.at, rows];
     if (now.some((each, i) => each !== drawn[i])) {
       drawn = now;
       farthest = farthestOf(all);
       /** @type {number[][]} */
       const taken = [];
-      const made = all.map((path) => ({path, ...drawPath(path, viewport, store.at, farthest, taken)}));
+      const [seen, apart] = [seenIn(viewport), pane.onLine ? FINER * NEAR : NEAR];
+      const made = all.map((one) => {
+        const path = raised(one);
+        return {path, ...drawPath(path, seen, store.at, farthest, taken, apart)};
+      });
       lines.replaceChildren(...made.map(({group}) => group));
       shown = made;
     }
@@ -397,11 +422,9 @@ export function paths({pane, area, session, tell, signal}, store) {
   return {
     name: "paths",
     element,
-    off: () => pane.onLine,
     hover: near,
     leave: () => store.point(null),
     lacks: () => {
-      if (pane.onLine) return "A curve has no room for paths.";
       if (here().length > 0) return "";
       return store.elsewhere ? "The paths are in other planes." : NONE;
     },

@@ -47,7 +47,7 @@ export function open(ground) {
       },
       hash: () => map.subject?.hash,
       mapLoss: (at) => {
-        const value = session.fieldName === "loss" && !map.onLine ? map.valueAt(at) : null;
+        const value = session.fieldName === "loss" ? map.valueAt(at) : null;
         return value === null || Number.isNaN(value) ? null : value;
       },
       lut: () => map.lut,
