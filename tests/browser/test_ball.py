@@ -206,6 +206,16 @@ def test_a_sweep_finds_the_edge_of_the_rate_and_draws_it_over_the_slider(lab: La
     assert all(x < at for x, gone in dots if not gone)
     # To the slider's scale: its own mark stands under the chart's line.
     assert mark["x"] == pytest.approx(line["x"], abs=1)
+    # One that takes long can be stopped.
+    choose(notebook, steps=10_000)
+    pane.get_by_role("button", name="sweep rates").click()
+    notebook.page.mouse.click(x + 40, y - 30)
+    pane.get_by_role("button", name="stop", exact=True).click()
+    pane.get_by_role("button", name="sweep rates").wait_for()
+    choose(notebook, steps=400)
+    pane.get_by_role("button", name="sweep rates").click()
+    notebook.page.mouse.click(x + 40, y - 30)
+    wait_map(notebook, "(w) => w.querySelectorAll('.la-sweep-dots i').length === 16", timeout=90)
     choose(notebook, rate=0.9)
     pane.get_by_text("runs away", exact=False).first.wait_for()
     assert "runs away" in pane.locator(".la-sweep p").first.inner_text()

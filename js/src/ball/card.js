@@ -11,7 +11,7 @@ import {words} from "./words.js";
  *   optimizer: string, lr: number, steps: number, batch_size: number | null, schedule: string | null, confined: boolean, seed: number
  * }} Choice
  * @typedef {"ball" | "sweep"} Kind  what a click starts
- * @typedef {{arm(kind: Kind): void, stop(ball: Ball): void}} Hands
+ * @typedef {{arm(kind: Kind): void, stop(ball: Ball): void, stopSweep(): void}} Hands
  * @typedef {{sharpness: number, at: string}} Known  of the point that was measured last
  */
 
@@ -41,6 +41,7 @@ const SCHEDULES = [
 ];
 
 const MOST_STEPS = 10_000;
+const SWEEP = "Roll it at many rates from a point of the map";
 
 /** Steps as the slider of the rate goes, in powers of ten. */
 const FINE = 0.05;
@@ -67,12 +68,9 @@ export class Card {
   #limit = h("p", {class: "la-quiet"});
   #confined = h("input", {type: "checkbox", "aria-label": "in the plane only", ...quiet});
   #drop = h("button", {type: "button", title: "Then click on the map (d drops at the pointer)", ...quiet}, "drop");
-  #sweep = h(
-    "button",
-    {type: "button", title: "Roll it at many rates from a point of the map", ...quiet},
-    "sweep rates",
-  );
+  #sweep = h("button", {type: "button", title: SWEEP, ...quiet}, "sweep rates");
   #chart = new Chart();
+  #rolling = false;
   #note = h("p", {class: "la-quiet la-ball-note", role: "status"});
   #list = h("ul", {class: "la-balls"});
   #hands;
@@ -102,7 +100,7 @@ export class Card {
       this.#list,
     );
     this.#drop.addEventListener("click", () => hands.arm("ball"), {signal});
-    this.#sweep.addEventListener("click", () => hands.arm("sweep"), {signal});
+    this.#sweep.addEventListener("click", () => (this.#rolling ? hands.stopSweep() : hands.arm("sweep")), {signal});
     const slid = () => {
       this.#rate.value = `${rateAt(this.#slide.valueAsNumber)}`;
       this.#place();
@@ -169,9 +167,15 @@ export class Card {
     say(this.#limit, `${text}: ${beyond ? "steps grow from there" : "steps come back below it"}`);
   }
 
-  /** What is known of the last sweep; null: none. @param {import("./sweep.js").Swept | null} swept @param {string} [problem] */
-  swept(swept, problem) {
-    this.#chart.draw(swept, problem);
+  /**
+   * What is known of the last sweep; null: none.
+   * @param {import("./sweep.js").Swept | null} swept @param {boolean} rolling @param {string} [said] in its place
+   */
+  swept(swept, rolling, said) {
+    this.#rolling = rolling;
+    say(this.#sweep, rolling ? "stop" : "sweep rates");
+    this.#sweep.title = rolling ? "Stop the sweep: the rates that have ended stay" : SWEEP;
+    this.#chart.draw(swept, said);
     this.#place();
   }
 

@@ -63,7 +63,7 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
     if (kind === "sweep") {
       if (sweep && !sweep.done) send("cancel", sweep.req);
       sweep = {req: --last, asked, epoch, heard: performance.now(), at: textOf(onLine ? [a] : [a, b]), done: false};
-      card.swept(null, "Rolling…");
+      card.swept(null, true, "Rolling…");
       announce("A sweep of learning rates begins");
       return send("sweep", last, {epoch, ...asked});
     }
@@ -77,7 +77,8 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   };
 
   const stop = (/** @type {Ball} */ ball) => send("cancel", ball.req);
-  const card = new Card({arm: (kind) => arm(armed === kind ? null : kind), stop}, signal);
+  const stopSweep = () => sweep && send("cancel", sweep.req);
+  const card = new Card({arm: (kind) => arm(armed === kind ? null : kind), stop, stopSweep}, signal);
   root.append(h("style", {}, css));
   root.querySelector(".la-runs-in")?.firstElementChild?.after(card.element);
 
@@ -107,8 +108,8 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
     }
     if (sweep && head.req === sweep.req && (head.k === "sweep" || head.k === "error")) {
       Object.assign(sweep, {heard: performance.now(), done: head.k === "error" || head.done});
-      if (head.k === "error") return card.swept(null, String(head.text));
-      card.swept(head);
+      if (head.k === "error") return card.swept(null, false, String(head.text));
+      card.swept(head, !head.done);
       if (head.sharpness !== null) card.measured({sharpness: head.sharpness, at: sweep.at});
       if (sweep.done) announce(sentence(head));
       return undefined;

@@ -11,7 +11,7 @@ from lossatlas.features import Sweeping
 from lossatlas.landscape import Landscape
 from lossatlas.widget.ball_request import Sweep
 from lossatlas.widget.orders import Orders
-from lossatlas.widget.protocol import VERSION, Message, finite_or_none
+from lossatlas.widget.protocol import VERSION, Message, error, finite_or_none
 
 #: Seconds between two messages about a sweep under way.
 INTERVAL = 0.2
@@ -53,13 +53,18 @@ class Sweeps:
                 yield
             self._post(swept(request, sweeping, done=True))
         except GeneratorExit:
-            if sweeping is not None:
-                self._post(swept(request, sweeping, done=True))
+            self._post(_stopped(request) if sweeping is None else swept(request, sweeping, done=True))
             raise
         except Exception as problem:  # every request gets an answer
             self._fail(request, problem)
         finally:
             self._orders.ended(request.client, request.req)
+
+
+def _stopped(request: Sweep) -> Message:
+    return error(
+        "cancelled", "The sweep was stopped before it began.", client=request.client, req=request.req
+    )
 
 
 def swept(request: Sweep, sweeping: Sweeping, *, done: bool) -> Message:
