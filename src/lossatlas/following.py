@@ -51,6 +51,10 @@ class Followed:
     def __init__(self, run: Trajectory | Recorder, quantities: Sequence[str] = ()) -> None:
         self.recorder = run if isinstance(run, Recorder) else None
         self._run = run if isinstance(run, Recorder) else recorded(run)
+        if isinstance(self._run, Trajectory) and (np.diff(self._run.steps) < 0).any():
+            raise ValueError(
+                "The steps of the run do not ascend. Pass its rows from the first step to the last."
+            )
         self._frame: Frame | None = None
         self._measured: dict[str, _Measured] = {}
         for name in quantities:
@@ -101,6 +105,8 @@ class Followed:
 
     def since(self, step: int, landscape: Landscape, most: int) -> Shadow | None:
         """The first `most` kept steps after this one, on the plane of the landscape; None where there are none."""
+        if self.recorder is not None and self.recorder.model is None:  # which a callback gives it
+            return None
         rows = self._run.since(step, most)
         if not len(rows):
             return None

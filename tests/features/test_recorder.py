@@ -218,6 +218,18 @@ def test_parameters_that_are_added_on_the_way_are_told_and_left_out() -> None:
     assert recorder.thetas.shape == (141, 53)
 
 
+def test_added_parameters_are_noticed_also_where_few_rows_are_kept() -> None:
+    model = mlp(6, 5, 3)
+    recorder = la.Recorder(model, memory=53 * 4 * 40)
+    recorder.step(1.0)
+    model.append(nn.Linear(3, 3))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(2000):
+            recorder.step(1.0)
+    assert [str(one.message)[:36] for one in said] == ["Parameters were added to the model w"]
+
+
 def test_closed_it_records_no_more_and_keeps_what_it_has() -> None:
     model = mlp(6, 5, 3)
     with la.Recorder(model) as recorder:

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import lossatlas as la
+from lossatlas.geometry.trajectory import Curves
 from lossatlas.widget.explorer import Explorer
+from lossatlas.widget.live import _changed, _columns
 from tests.zoo import F, classification, mlp
 
 
@@ -253,6 +255,62 @@ def test_quantities_of_the_parameters_are_told_with_the_curves(heard: Heard) -> 
     explorer.close()
 
 
+def test_a_recorder_waits_on_the_map_for_its_model(heard: Heard) -> None:
+    _, _, data, explorer = started()
+    recorder = la.Recorder()
+    explorer.add_run(recorder, "late")
+    time.sleep(0.3)
+    model = mlp(6, 8, 3)
+    recorder.watch(model)
+    train(model, recorder, data, 3)
+    until(lambda: len(heard.paths.get(("late", explorer.landscape.scene.hash), ())) == 3)
+    assert heard.errors == []
+    explorer.close()
+
+
+def test_what_is_told_seldom_stays_when_the_others_are_thinned(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lossatlas.widget.live._MOST_STEPS", 40)
+    _, recorder, _, explorer = started()
+    for k in range(100):
+        recorder.step(float(k), **({"accuracy": k / 100} if k % 25 == 24 else {}))
+    until(lambda: heard.curves.get("run 1", {}).get("step", np.zeros(1))[-1] == 99)
+    told = heard.curves["run 1"]
+    assert (np.diff(told["step"]) > 0).all()
+    assert told["step"][np.isfinite(told["accuracy"])].tolist() == [24, 49, 74, 99]
+    assert told["loss"].tolist() == told["step"].tolist()
+    explorer.close()
+
+
+def test_thinned_curves_are_told_anew_from_the_first_row() -> None:
+    def columns(count: int) -> dict[str, np.ndarray]:
+        steps = np.arange(count)
+        return _columns(Curves(steps, steps / 2, np.full(count, np.nan)))
+
+    before, after = columns(4000), columns(4001)
+    assert len(after["step"]) < len(before["step"]) == 4000
+    assert _changed(before, after) == 0
+    assert _changed(after, columns(4002)) == len(after["step"])
+    assert _changed(columns(4002), columns(4003)) == len(after["step"])  # the last one, which was between two
+
+
+def test_steps_that_descend_are_refused_and_one_run_without_a_quantity_hides_none(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 5)
+    rows = list(recorder.thetas)
+    with pytest.raises(ValueError, match="The steps of the run do not ascend"):
+        explorer.add_run(la.Trajectory.from_states(rows, steps=[5, 4, 3, 2, 1]))
+    sketched = la.Recorder(model, sketch=8)
+    train(model, sketched, data, 3)
+    explorer.add_run(sketched, "sketched")
+    explorer._live_session.live.measure(["sketched", "run 1"], "norm")
+    until(lambda: "‖θ‖" in heard.curves["run 1"])
+    with pytest.raises(ValueError, match="the recorder has none of a model"):
+        explorer._live_session.live.measure(["sketched"], "norm")
+    explorer.close()
+
+
 def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
     model, recorder, data, explorer = started()
     train(model, recorder, data, 20)
@@ -264,6 +322,8 @@ def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
         head = {"v": 1, "k": "follow", "client": "page", "req": -2000001, "names": list(names)}
         explorer._live_session.handle(head)
 
+    threads: set[str] = set()
+    explorer.observe(lambda _: threads.add(threading.current_thread().name))
     follow("run 1", "other")
     until(lambda: explorer.landscape.slice.names[0].endswith("component 1 of 2 runs, 32 points"))
     plane = la.Plane.pca(explorer.landscape.objective, [recorder.trajectory, other.trajectory])
@@ -272,6 +332,7 @@ def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
     for one in (recorder, other):
         away = np.abs(explorer.landscape.project(one).points - explorer.view["center"])
         assert away[:, 0].max() <= 0.5 * explorer.view["span"]
+    assert threads == {"lossatlas-publisher"}
     follow("other", "a ball")  # of which no parameters are kept
     until(lambda: explorer.landscape.slice.names[0].endswith("component 1 to step 11"))
     follow("nobody")

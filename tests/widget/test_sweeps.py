@@ -70,6 +70,21 @@ def test_a_sweep_that_is_stopped_or_followed_by_another_keeps_what_it_has(page):
     session.close()
 
 
+def test_a_sweep_that_is_asked_for_again_goes_on_and_can_still_be_stopped(page):
+    session = Session(landscape(lambda theta: (theta**2).sum(), size=50), page.receive)
+    session.handle(ask(steps=10_000))
+    page.wait_for(lambda: page.heads("sweep"), "a first word")
+    session.handle(ask(steps=10_000))
+    assert not page.heads("sweep")[-1]["done"]
+    assert session._sweeps._orders.under_way == {"page": -2}
+    session.handle({"v": 1, "k": "cancel", "client": "page", "req": -2})
+    last = ended(page, -2)
+    count = len(page.heads("sweep"))
+    session.handle(ask(steps=10_000))  # its end was lost on the way
+    assert page.wait_for(lambda: page.heads("sweep")[count:], "the end again") == [last]
+    session.close()
+
+
 def test_what_cannot_be_rolled_is_said(page):
     session = Session(landscape(bowl), page.receive)
     session.handle(ask(batch_size=7))

@@ -111,7 +111,7 @@ export class Card {
     };
     this.#slide.addEventListener("input", slid, {signal});
     this.#rate.addEventListener("input", typed, {signal});
-    for (const part of [this.#optimizer, this.#schedule, this.#batch])
+    for (const part of [this.#optimizer, this.#schedule, this.#batch, this.#confined])
       part.addEventListener("change", () => this.#place(), {signal});
     typed();
   }
@@ -154,8 +154,8 @@ export class Card {
     this.#schedule.disabled = this.#optimizer.value === "lbfgs";
     const batched = this.#batch.valueAsNumber >= 1;
     this.#seeded.hidden = !batched;
-    // The noise of batches and a rate that falls have no line.
-    const plain = !batched && (this.#schedule.disabled || !this.#schedule.value);
+    // The noise of batches and a rate that falls have no line; in the plane λmax is another.
+    const plain = !batched && !this.#confined.checked && (this.#schedule.disabled || !this.#schedule.value);
     const limit = plain ? limitOf(this.#optimizer.value, this.#known?.sharpness ?? null) : null;
     this.#mark.hidden = this.#limit.hidden = limit === null;
     if (!limit) return;
@@ -165,6 +165,11 @@ export class Card {
     const text = `${limit.label} = ${significant(limit.rate, 2)} at ${this.#known?.at}`;
     this.#limit.title = "Of the quadratic at the point that was measured last";
     say(this.#limit, `${text}: ${beyond ? "steps grow from there" : "steps come back below it"}`);
+  }
+
+  /** The sweep is over: what has come of it stays. */
+  stopped() {
+    this.swept(this.#chart.swept, false, this.#chart.swept ? "" : "Stopped.");
   }
 
   /**

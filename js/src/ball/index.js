@@ -28,7 +28,7 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   let balls = [];
   /** What the next click starts. @type {import("./card.js").Kind | null} */
   let armed = null;
-  /** The last sweep. @type {{req: number, asked: object, epoch: number, heard: number, at: string, done: boolean} | null} */
+  /** The last sweep. @type {{req: number, asked: {confined: boolean}, epoch: number, heard: number, at: string, done: boolean} | null} */
   let sweep = null;
 
   const send = (/** @type {string} */ k, /** @type {number} */ req, /** @type {object} */ more = {}) => {
@@ -77,7 +77,13 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
   };
 
   const stop = (/** @type {Ball} */ ball) => send("cancel", ball.req);
-  const stopSweep = () => sweep && send("cancel", sweep.req);
+  // It is over at once, whatever becomes of the message.
+  const stopSweep = () => {
+    if (!sweep) return;
+    sweep.done = true;
+    card.stopped();
+    send("cancel", sweep.req);
+  };
   const card = new Card({arm: (kind) => arm(armed === kind ? null : kind), stop, stopSweep}, signal);
   root.append(h("style", {}, css));
   root.querySelector(".la-runs-in")?.firstElementChild?.after(card.element);
@@ -110,7 +116,8 @@ export function open({root, session, pane: map, hands, announce, signal, pointer
       Object.assign(sweep, {heard: performance.now(), done: head.k === "error" || head.done});
       if (head.k === "error") return card.swept(null, false, String(head.text));
       card.swept(head, !head.done);
-      if (head.sharpness !== null) card.measured({sharpness: head.sharpness, at: sweep.at});
+      // In the slice it is another than in all parameters, of which the limit below is.
+      if (head.sharpness !== null && !sweep.asked.confined) card.measured({sharpness: head.sharpness, at: sweep.at});
       if (sweep.done) announce(sentence(head));
       return undefined;
     }

@@ -71,12 +71,12 @@ export class Chart {
   #text = h("p", {class: "la-quiet", role: "status"});
   /** To stand below it. */
   words = h("div", {class: "la-sweep", hidden: ""}, this.#near, this.#text);
-  /** @type {Swept | null} */
-  #swept = null;
+  /** What is drawn. @type {Swept | null} */
+  swept = null;
 
   /** @param {Swept | null} swept null: none @param {string} [problem] what went wrong */
   draw(swept, problem = "") {
-    this.#swept = swept;
+    this.swept = swept;
     this.words.hidden = swept === null && !problem;
     this.dots.hidden = this.#near.hidden = swept === null;
     say(this.#text, problem || (swept ? sentence(swept) : ""));
@@ -94,6 +94,6 @@ export class Chart {
 
   /** The slider stands here. @param {number} rate */
   stand(rate) {
-    say(this.#near, this.#swept ? nearest(this.#swept, rate) : "");
+    say(this.#near, this.swept ? nearest(this.swept, rate) : "");
   }
 }

@@ -333,13 +333,23 @@ export function paths({pane, area, session, tell, signal}, store) {
     };
     return Object.create(viewport, {toPixels: {value: toPixels}});
   };
-  /** On a line, the path at its true loss, or on the curve where that is not known. @param {Path} path @returns {Path} */
+  /**
+   * On a line, the path at its true loss, or on the curve where that is not known; without the points where neither is.
+   * @param {Path} path @returns {Path}
+   */
   const raised = (path) => {
     if (!pane.onLine) return path;
     const known = session.fieldName === "loss" ? path.loss : null;
     const lossAt = (/** @type {number} */ i) =>
       known && Number.isFinite(known[i]) ? known[i] : (pane.valueAt(path.points[i]) ?? Number.NaN);
-    return {...path, points: path.points.map(([a], i) => /** @type {Point} */ ([a, lossAt(i)])), arrows: null};
+    const points = path.points.map(([a], i) => /** @type {Point} */ ([a, lossAt(i)]));
+    const kept = [...points.keys()].filter((i) => Number.isFinite(points[i][1]));
+    const of = (/** @type {any[] | null} */ values) => values && kept.map((i) => values[i]);
+    const {steps, distance, loss} = path;
+    return {
+      ...{...path, points: kept.map((i) => points[i]), arrows: null},
+      ...{steps: kept.map((i) => steps[i]), distance: of(distance), loss: of(loss)},
+    };
   };
   const near = (/** @type {PointerEvent} */ event) => {
     const box = area.getBoundingClientRect();
@@ -398,10 +408,8 @@ export function paths({pane, area, session, tell, signal}, store) {
       /** @type {number[][]} */
       const taken = [];
       const [seen, apart] = [seenIn(viewport), pane.onLine ? FINER * NEAR : NEAR];
-      const made = all.map((one) => {
-        const path = raised(one);
-        return {path, ...drawPath(path, seen, store.at, farthest, taken, apart)};
-      });
+      const some = all.map(raised).filter(({points}) => points.length > 0);
+      const made = some.map((path) => ({path, ...drawPath(path, seen, store.at, farthest, taken, apart)}));
       lines.replaceChildren(...made.map(({group}) => group));
       shown = made;
     }

@@ -31,9 +31,12 @@ export function open(ground) {
     session.save(0);
     show();
   };
+  /** What this view has asked last. */
+  let mine = 0;
   const ask = (/** @type {string} */ k, /** @type {object} */ more) => {
+    mine = --last;
     try {
-      model.send(request(k, session.source.client, --last, more));
+      model.send(request(k, session.source.client, mine, more));
     } catch {
       // The comm has gone: the map says so.
     }
@@ -95,7 +98,7 @@ export function open(ground) {
     later();
   }, signal);
   const receive = (/** @type {any} */ head) => {
-    if (head?.client === session.source.client && head.req === last && head.k === "error")
+    if (head?.client === session.source.client && head.req === mine && head.k === "error")
       pane.problem(String(head.text));
   };
   model.on("msg:custom", receive);

@@ -16,6 +16,9 @@ import {number, offText, stepText, words} from "./words.js";
  * }} Page  follow: turn the plane to these runs; measure: have a quantity of their parameters told
  */
 
+/** A quantity that comes within so many ms is the one that was asked for. */
+const PATIENCE = 5000;
+
 const HEADS = ["run", "loss", "map", "off plane"];
 
 /** @param {string} text @param {string} title @param {Record<string, string>} [more] */
@@ -72,7 +75,7 @@ export class Pane {
   /** What went wrong, beside what was asked for last: the plane, or a quantity. */
   #problems = [0, 1].map(() => h("p", {class: "la-quiet", role: "status", hidden: ""}));
   #asked = 0;
-  /** Names that there were when a quantity was asked for; null: none was. @type {readonly string[] | null} */
+  /** Names that there were when a quantity was asked for, which takes an axis if it comes soon. @type {{names: string[], until: number} | null} */
   #before = null;
   #none = h("p", {class: "la-quiet"}, "None yet. explorer.add_run(recorder) draws one while it trains.");
   /** What is shown of the quantities; null until somebody has chosen. @type {string[] | null} */
@@ -203,7 +206,7 @@ export class Pane {
       const wanted = this.#quantity.value.trim();
       if (event.key !== "Enter" || !wanted) return;
       this.#ask(1);
-      this.#before = JSON.parse(this.#listed || "[]");
+      this.#before = {names: JSON.parse(this.#listed || "[]"), until: performance.now() + PATIENCE};
       this.#quantity.value = "";
       page.measure(this.#shown(), wanted);
     };
@@ -255,6 +258,7 @@ export class Pane {
 
   /** What went wrong with what was asked for last. @param {string} text */
   problem(text) {
+    this.#before = null;
     const said = this.#problems[this.#asked];
     said.hidden = false;
     say(said, text);
@@ -440,8 +444,9 @@ export class Pane {
     };
     fill(this.#across, ["lr", names.find((name) => name !== "loss") ?? "step"]);
     fill(this.#up, ["sharpness", "grad_norm", "gradient norm", "loss"]);
-    const fresh = names.find((name) => this.#before?.includes(name) === false);
-    if (fresh) [this.#across.value, this.#before] = [fresh, null];
+    const fresh = names.find((name) => this.#before?.names.includes(name) === false);
+    if (fresh && performance.now() < (this.#before?.until ?? 0)) this.#across.value = fresh;
+    if (fresh) this.#before = null;
     this.#drawn = [];
   }
 }

@@ -92,7 +92,7 @@ class Recorder:
         self._stride = self.every
         self._kept, self._rounding = array("q"), array("d")
         self._told = Told()
-        self._steps = self._revision = 0
+        self._steps = self._revision = self._keeps = 0
         self._lock = threading.RLock()
         self._said: set[str] = set()
         self._hook: Any = None
@@ -341,11 +341,9 @@ class Recorder:
         if "ended" in self._said:
             return False
         assert self.model is not None
+        self._keeps += 1  # those that were let go of too
         # Looking costs as much as the rest of a small step: it is done now and then.
-        if (
-            len(self._kept) % _LOOK == 0
-            and {id(parameter) for parameter in self.model.parameters()} - self._all
-        ):
+        if self._keeps % _LOOK == 0 and {id(parameter) for parameter in self.model.parameters()} - self._all:
             self._say("added", "Parameters were added to the model while it was recorded. Those that it had at the start are recorded on.")  # fmt: skip
         if self._plain:
             row = self._free_row()

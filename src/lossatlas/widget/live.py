@@ -108,13 +108,20 @@ class Live:
     def measure(self, names: Sequence[str], quantity: str) -> None:
         """Tell of a quantity of these runs too. Raises ValueError for one that there is not, and where none has parameters."""
         known = [run for name, run in self.runs.items() if name in names]
-        if not known:
+        problems: list[ValueError] = []
+        for run in known:
+            try:
+                run.measure(quantity)
+            except ValueError as problem:
+                problems.append(problem)
+        if len(problems) < len(known):
+            self.look()
+        elif problems:
+            raise problems[0]
+        else:
             raise ValueError(
                 "Of these runs no parameters are kept: quantities of them are known of runs that explorer.add_run draws."
             )
-        for run in known:
-            run.measure(quantity)
-        self.look()
 
     def look(self) -> None:
         """Something else is to be shown, or of another plane."""
@@ -233,21 +240,32 @@ class Live:
 
 
 def _columns(curves: Curves) -> dict[str, np.ndarray]:
-    """What is told of a run's steps: those series in which anything is known; of many steps every second, every fourth, and the last."""
-    count, every = len(curves), 1
-    while count > every * _MOST_STEPS:
+    """What is told of a run's steps: those series in which anything is known.
+
+    Of many steps every second, every fourth, and the last; and those at which a series has a value that has few.
+    """
+    count = len(curves)
+    known = {
+        name: np.flatnonzero(np.isfinite(values)) for name, values in curves.by_name.items() if name != "step"
+    }
+    chosen = [_thinned(np.arange(count), _MOST_STEPS)]
+    chosen += [_thinned(at, _MOST_STEPS // 4) for at in known.values() if 0 < len(at) < count // 2]
+    rows = np.unique(np.concatenate(chosen))
+    series = {name: curves.by_name[name][rows] for name, at in known.items() if len(at)}
+    return {"step": curves.steps[rows].astype(np.float64), **series}
+
+
+def _thinned(rows: np.ndarray, most: int) -> np.ndarray:
+    every = 1
+    while len(rows) > every * most:
         every *= 2
-    chosen = np.unique(np.append(np.arange(0, count, every), count - 1)) if count else np.arange(0)
-    return {
-        "step": curves.steps[chosen].astype(np.float64),
-        **{name: values[chosen] for name, values in curves.by_name.items() if name != "step" and np.isfinite(values).any()},
-    }  # fmt: skip
+    return np.append(rows[::every], rows[-1:])
 
 
 def _changed(told: Mapping[str, np.ndarray], columns: Mapping[str, np.ndarray]) -> int | None:
     """The first row that differs from what was told; None where all is known."""
-    if set(columns) != set(told):
-        return 0
+    if set(columns) != set(told) or len(columns["step"]) < len(told["step"]):
+        return 0  # of what is thinned the page must not keep the rest
     firsts = []
     for name, values in columns.items():
         before, common = told[name], min(len(told[name]), len(values))

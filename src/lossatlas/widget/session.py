@@ -146,9 +146,17 @@ class Session:
         with self._lock:
             if self.closed:
                 return
-            self._messages.append(protocol.scene_changed(self.epoch, self.landscape.scene))
-        self._wake()
-        self._on_names()
+            changed = protocol.scene_changed(self.epoch, self.landscape.scene)
+        if not jobs.worker.is_current_thread:
+            self._post(changed)
+            self._on_names()
+            return
+
+        def told() -> Message:
+            self._on_names()  # traits are set by the publisher's thread, or by the user's
+            return changed
+
+        self._post(told)
 
     def check_model(self) -> None:
         """Tell the pages when the user's model is no longer the one on the map."""

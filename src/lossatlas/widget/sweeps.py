@@ -23,14 +23,25 @@ class Sweeps:
     def __init__(self, post: Callable[[Message], None], fail: Callable[[Sweep, Exception], None]) -> None:
         self._post, self._fail = post, fail
         self._orders = Orders()
+        self._last: dict[str, Message] = {}  # by page
 
     def begin(self, request: Sweep, landscape: Landscape) -> None:
-        """Roll them, in the place of what this page had asked for before."""
+        """Roll them, in the place of what this page had asked for before; asked again, tell again what is known."""
+        last = self._last.get(request.client)
+        if last is not None and last[0]["req"] == request.req:
+            self._post(last)
+        elif self._orders.under_way.get(request.client) != request.req:
+            self._start(request, landscape)
+
+    def _start(self, request: Sweep, landscape: Landscape) -> None:
+        self._last.pop(request.client, None)
         self._orders.begin(request.client, request.req, self._roll(request, landscape), jobs.POINT)
 
     def cancel(self, client: str, req: int | None = None) -> None:
         """Stop a page's sweep, or only if it is that of request `req`; what it has stays."""
         self._orders.cancel(client, req)
+        if req is None:
+            self._last.pop(client, None)
 
     def close(self) -> None:
         """Stop everything."""
@@ -49,16 +60,24 @@ class Sweeps:
             for _ in sweeping.run():
                 if (now := time.monotonic()) >= due:
                     due = now + INTERVAL
-                    self._post(swept(request, sweeping, done=False))
+                    self._tell(request, swept(request, sweeping, done=False))
                 yield
-            self._post(swept(request, sweeping, done=True))
+            self._tell(request, swept(request, sweeping, done=True))
         except GeneratorExit:
-            self._post(_stopped(request) if sweeping is None else swept(request, sweeping, done=True))
+            self._tell(
+                request, _stopped(request) if sweeping is None else swept(request, sweeping, done=True)
+            )
             raise
         except Exception as problem:  # every request gets an answer
             self._fail(request, problem)
         finally:
             self._orders.ended(request.client, request.req)
+
+    def _tell(self, request: Sweep, message: Message) -> None:
+        # The end of one that another has followed comes after that one's beginning.
+        if self._orders.under_way.get(request.client, request.req) == request.req:
+            self._last[request.client] = message
+        self._post(message)
 
 
 def _stopped(request: Sweep) -> Message:
