@@ -16,8 +16,11 @@ from lossatlas.landscape import Landscape
 # What a view of a run shows, as a multiple of the run.
 _ROOM = 1.4
 
-# Rows that are measured at a time; and a step that no run reaches.
-_ROWS, _BEYOND = 64, 1 << 62
+# Rows that are measured at a time.
+_ROWS = 64
+
+#: Steps before and after those of any run.
+BEFORE, _BEYOND = -(1 << 62), 1 << 62
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,6 @@ class Followed:
     def __init__(self, run: Trajectory | Recorder, quantities: Sequence[str] = ()) -> None:
         self.recorder = run if isinstance(run, Recorder) else None
         self._run = run if isinstance(run, Recorder) else recorded(run)
-        if isinstance(self._run, Trajectory) and (np.diff(self._run.steps) < 0).any():
-            raise ValueError(
-                "The steps of the run do not ascend. Pass its rows from the first step to the last."
-            )
         self._frame: Frame | None = None
         self._measured: dict[str, _Measured] = {}
         for name in quantities:
@@ -91,7 +90,7 @@ class Followed:
             return told
         metrics = dict(told.metrics)
         for title, measured in list(self._measured.items()):
-            while len(rows := self._run.since(measured.steps[-1] if measured.steps else -1, _ROWS)):
+            while len(rows := self._run.since(measured.steps[-1] if measured.steps else BEFORE, _ROWS)):
                 measured.steps.extend(rows.steps.tolist())
                 measured.values.extend(quantity(rows, measured.name)[1].tolist())
             metrics[title] = np.full(len(told), np.nan)

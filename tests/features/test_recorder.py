@@ -230,6 +230,32 @@ def test_added_parameters_are_noticed_also_where_few_rows_are_kept() -> None:
     assert [str(one.message)[:36] for one in said] == ["Parameters were added to the model w"]
 
 
+def test_a_layer_that_is_replaced_or_unfrozen_is_noticed_within_a_few_steps() -> None:
+    for change in ("replaced", "unfrozen"):
+        model = mlp(6, 5, 3)
+        if change == "unfrozen":
+            model[0].requires_grad_(False)
+        recorder = la.Recorder(model)
+        recorder.step(1.0)
+        if change == "replaced":
+            model[0] = nn.Linear(6, 5)
+        else:
+            model[0].requires_grad_(True)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            for _ in range(4):
+                recorder.step(1.0)
+        assert [str(one.message)[:36] for one in said] == ["Parameters were added to the model w"]
+
+
+def test_an_optimizer_of_another_model_and_what_is_none_are_refused() -> None:
+    stale = torch.optim.SGD(mlp(6, 5, 3).parameters(), 0.1)
+    with pytest.raises(ValueError, match="The optimizer holds none of the model's parameters"):
+        la.Recorder(mlp(6, 5, 3), optimizer=stale)
+    with pytest.raises(TypeError, match="optimizer is a str"):
+        la.Recorder(mlp(6, 5, 3), optimizer="adam")  # type: ignore[arg-type]
+
+
 def test_closed_it_records_no_more_and_keeps_what_it_has() -> None:
     model = mlp(6, 5, 3)
     with la.Recorder(model) as recorder:

@@ -84,6 +84,39 @@ def test_a_file_that_is_there_is_not_written_over_by_a_cache(tmp_path: Path) -> 
     assert notes.read_text() == "mine"
 
 
+def test_a_number_may_be_the_folders_and_what_has_none_is_left_out(tmp_path: Path) -> None:
+    for step in (9, 12, 3):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        torch.save({"a": torch.full((2,), float(step))}, folder / "model.pt")
+    found = la.Trajectory.from_folder(tmp_path, pattern="*/model.pt")
+    assert found.steps.tolist() == [3, 9, 12]
+    assert found.thetas[:, 0].tolist() == [3, 9, 12]
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("epoch10", "epoch20", "last"):
+        torch.save({"a": torch.ones(2)}, flat / f"{name}.pt")
+    with pytest.warns(RuntimeWarning, match="last.pt has no number, as others in"):
+        assert la.Trajectory.from_folder(flat).steps.tolist() == [10, 20]
+    assert la.Trajectory.from_folder(flat, steps=[10, 20, 30]).steps.tolist() == [10, 20, 30]
+
+
+def test_what_cannot_be_a_checkpoint_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "1.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"1\.pt cannot be read as a checkpoint: \w"):
+        la.Trajectory.from_folder(tmp_path)
+    recorder = la.Recorder(mlp(6, 5, 3), path=tmp_path / "run")
+    recorder.step(1.0)
+    recorder.close()
+    with pytest.raises(ValueError, match="a folder that a Recorder has written. Pass it to Trajectory.load"):
+        la.Trajectory.from_folder(tmp_path / "run", pattern="*")
+    for steps, words in (([0.5, 1.5], "steps holds 0.5, which is no whole"), (["a", "b"], "steps is")):
+        with pytest.raises(ValueError, match=words):
+            la.Trajectory.from_states([torch.ones(2), torch.ones(2)], steps=steps)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="The steps do not ascend: 3 is followed by 1"):
+        la.Trajectory.from_states([torch.ones(2)] * 3, steps=[0, 3, 1])
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return (print, ("this must not run",))

@@ -301,7 +301,7 @@ def test_trajectories_that_span_no_plane_are_named(thetas: torch.Tensor, message
 
 def test_a_list_of_states_is_no_trajectory() -> None:
     with pytest.raises(
-        TypeError, match=r"trajectory is a list. Pass a Trajectory, as in Trajectory.from_states"
+        TypeError, match=r"trajectory\[0\] is a OrderedDict. Pass a Trajectory, as in Trajectory.from_states"
     ):
         la.Plane.pca(O, [mlp(6, 5, 3).state_dict()])  # type: ignore[arg-type]
 

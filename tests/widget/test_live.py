@@ -135,6 +135,7 @@ def test_while_no_page_is_there_nothing_is_told_and_the_first_one_is_told_all(
 ) -> None:
     model, recorder, data, explorer = started()
     live, key = explorer._live_session.live, ("run 1", explorer.landscape.scene.hash)
+    until(lambda: live._feeds["run 1"].revision is not None)  # it has been looked at
     explorer._live_session.handle({"v": 1, "k": "bye", "client": "page", "removed": False})
     looks: list[int] = []
     monkeypatch.setattr(live, "_tell", lambda feed: looks.append(1) or iter(()))
@@ -299,13 +300,13 @@ def test_steps_that_descend_are_refused_and_one_run_without_a_quantity_hides_non
     model, recorder, data, explorer = started()
     train(model, recorder, data, 5)
     rows = list(recorder.thetas)
-    with pytest.raises(ValueError, match="The steps of the run do not ascend"):
+    with pytest.raises(ValueError, match="The steps do not ascend: 5 is followed by 4"):
         explorer.add_run(la.Trajectory.from_states(rows, steps=[5, 4, 3, 2, 1]))
     sketched = la.Recorder(model, sketch=8)
     train(model, sketched, data, 3)
     explorer.add_run(sketched, "sketched")
     explorer._live_session.live.measure(["sketched", "run 1"], "norm")
-    until(lambda: "‖θ‖" in heard.curves["run 1"])
+    until(lambda: "‖θ‖" in heard.curves.get("run 1", {}))
     with pytest.raises(ValueError, match="the recorder has none of a model"):
         explorer._live_session.live.measure(["sketched"], "norm")
     explorer.close()
@@ -338,6 +339,40 @@ def test_a_page_turns_the_plane_to_several_runs_together(heard: Heard) -> None:
     follow("nobody")
     until(lambda: heard.errors)
     assert heard.errors[0].startswith("There is no run 'nobody' to follow: 'run 1', 'other'.")
+    explorer.close()
+
+
+def test_runs_of_one_length_have_planes_of_their_own(heard: Heard) -> None:
+    _, _, data, explorer = started()
+    recorders = {}
+    for name, seed in (("a", 1), ("b", 2), ("c", 3)):
+        recorders[name] = la.Recorder(mlp(6, 8, 3, seed=seed))
+        train(recorders[name].model, recorders[name], data, 12)
+        explorer.add_run(recorders[name], name)
+    names = []
+    for chosen in (["a"], ["b"], ["a", "b"], ["a", "c"], ["a"]):
+        explorer.follow(chosen)
+        names.append(explorer.u_to)
+        plane = la.Plane.pca(explorer.landscape.objective, [recorders[one] for one in chosen])
+        direction = explorer.landscape.directions[explorer.u_to].vector
+        assert float(torch.cosine_similarity(direction, plane.u, dim=0)) == pytest.approx(1, abs=1e-6)
+    assert names[1] == f"{names[0]} · 2"
+    assert names[4] == names[0]  # the same plane has the same name
+    with pytest.raises(
+        ValueError, match=r"There is no run to follow in \[\]. Pass names of these: 'run 1', 'a'"
+    ):
+        explorer.follow([])
+    explorer.close()
+
+
+def test_steps_may_begin_below_0_and_one_quantity_is_a_name(heard: Heard) -> None:
+    model, recorder, data, explorer = started()
+    train(model, recorder, data, 4)
+    run = la.Trajectory.from_states(list(recorder.thetas), steps=[-2, -1, 0, 1])
+    explorer.add_run(run, "early", quantities="norm")
+    until(lambda: [one for one in explorer.paths if one["name"] == "early"])
+    assert explorer.paths[0]["steps"] == [-2, -1, 0, 1]
+    assert None not in explorer.runs[0]["series"]["‖θ‖"]
     explorer.close()
 
 

@@ -131,7 +131,8 @@ class Recorder:
         self.space, self._gather = space, Gather([parameter for _, parameter in named])
         # As most are kept: the parameters go to their row by themselves.
         self._plain = self._exact and self._log is None and self._sketcher is None
-        self._all = {id(parameter) for parameter in model.parameters()}
+        self._all = {id(parameter) for _, parameter in named}
+        _check_optimizer(self.optimizer, model)
         self.model = model
 
     def step(self, /, loss: Any = None, *, lr: float | None = None, **metrics: Any) -> int:
@@ -342,9 +343,10 @@ class Recorder:
             return False
         assert self.model is not None
         self._keeps += 1  # those that were let go of too
-        # Looking costs as much as the rest of a small step: it is done now and then.
-        if self._keeps % _LOOK == 0 and {id(parameter) for parameter in self.model.parameters()} - self._all:
-            self._say("added", "Parameters were added to the model while it was recorded. Those that it had at the start are recorded on.")  # fmt: skip
+        # Looking costs as much as the rest of a small step: it is done often at first, then now and then.
+        due = self._keeps % _LOOK == 0 or (self._keeps < _LOOK and self._keeps & (self._keeps - 1) == 0)
+        if due and {id(one) for one in self.model.parameters() if one.requires_grad} - self._all:
+            self._say("added", "Parameters were added to the model while it was recorded, or unfrozen. Those that were trained at the start are recorded on.")  # fmt: skip
         if self._plain:
             row = self._free_row()
             self._gather.into(row)
@@ -424,6 +426,22 @@ def _checked_model(model: Any) -> nn.Module:
     if not trainable(model):
         raise ValueError("The model has no trainable parameter, so there is nothing to record.")
     return model
+
+
+def _check_optimizer(optimizer: Any, model: nn.Module) -> None:
+    """Raise TypeError for what is no optimizer, and ValueError for that of another model."""
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__}. Pass the torch.optim.Optimizer that trains the model."
+        )
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if held.isdisjoint(id(parameter) for parameter in model.parameters()):
+        raise ValueError(
+            "The optimizer holds none of the model's parameters: it was made of another model, perhaps of the one before this cell "
+            "was run again. Pass the optimizer that trains this model."
+        )
 
 
 def _checked_count(name: str, value: Any) -> int:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -43,10 +44,10 @@ _NAMED: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 _USUAL_SGD, _USUAL_SCALED = 0.1, 0.01
 
 
-def make_optimizer(
-    choice: Any, leaves: list[nn.Parameter], lr: float | None, options: Mapping[str, Any]
-) -> Optimizer:
+def make_optimizer(choice: Any, leaves: list[nn.Parameter], lr: Any, options: Mapping[str, Any]) -> Optimizer:
     """The optimizer of these parameters. Raises TypeError or ValueError, in words, for what is none."""
+    if isinstance(lr, torch.Tensor | np.generic) and lr.ndim == 0:
+        lr = lr.item()
     if lr is not None and (isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf):
         raise ValueError(f"lr is {lr!r}. Pass a learning rate: a finite number above 0.")
     if isinstance(choice, Optimizer):

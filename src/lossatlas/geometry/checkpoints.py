@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lossatlas.geometry.rows import FileRows
-from lossatlas.geometry.trajectory import Trajectory, check_same, row_of
+from lossatlas.geometry.trajectory import Trajectory, check_same, row_of, step_numbers
 
 #: What the rows of checkpoints may take of memory, in bytes; longer runs are copied into one file, which is read by columns.
 MEMORY = 256 << 20
@@ -36,7 +38,9 @@ def read_folder(
     cache: str | Path | None = None,
 ) -> Trajectory:
     """See `Trajectory.from_folder`."""
-    files = _files(Path(folder), pattern)
+    if (Path(folder) / "run.json").exists():
+        raise ValueError(f"{folder} is a folder that a Recorder has written. Pass it to Trajectory.load.")
+    files = _files(Path(folder), pattern, keep=steps is not None)
     rows: list[Tensor] = []
     file: FileRows | None = None
     first, space = row_of(_state(files[0], state), files[0].name)
@@ -56,14 +60,17 @@ def read_folder(
         else:
             rows.append(row)
     count = len(files)
-    numbers = np.asarray(_numbers(files) if steps is None else steps, dtype=np.int64)
+    numbers = step_numbers(_numbers(files, Path(folder)) if steps is None else steps)
     loss = np.full(count, np.nan) if losses is None else np.asarray(losses, dtype=np.float64)
     thetas = torch.stack(rows) if file is None else file.all()
     return Trajectory(thetas, numbers, loss, np.full(count, np.nan), {}, space, file=file)
 
 
-def _files(folder: Path, pattern: str | None) -> list[Path]:
-    """The checkpoints, in the order of the last number in their names, which is the step; without numbers by name."""
+def _files(folder: Path, pattern: str | None, keep: bool) -> list[Path]:
+    """The checkpoints, in the order of the last number in their names, or in that of their folder, which is the step; else by name.
+
+    keep: those too that have no number where others do; else they are left out, with a warning.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     found = [path for path in folder.glob(pattern or "*") if path.is_file()]
@@ -75,16 +82,28 @@ def _files(folder: Path, pattern: str | None) -> list[Path]:
             if pattern
             else f"{folder} holds no checkpoint, a file that ends in one of {', '.join(_SUFFIXES)}. Pass pattern=."
         )
-    return sorted(found, key=lambda path: (_number(path) is None, _number(path) or 0, path.name))
+    numbers = {path: _number(path, folder) for path in found}
+    without = sorted(str(path.relative_to(folder)) for path in found if numbers[path] is None)
+    if without and len(without) < len(found) and not keep:
+        warnings.warn(
+            f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no number, as others in {folder} have, and no step: left "
+            "out. Pass steps= or pattern=.",
+            RuntimeWarning, stacklevel=4,
+        )  # fmt: skip
+        found = [path for path in found if numbers[path] is not None]
+    return sorted(found, key=lambda path: (numbers[path] is None, numbers[path] or 0, str(path)))
 
 
-def _number(path: Path) -> int | None:
-    digits = re.findall(r"\d+", path.stem)
-    return int(digits[-1]) if digits else None
+def _number(path: Path, folder: Path) -> int | None:
+    parts = path.relative_to(folder).parts
+    for part in (path.stem, *reversed(parts[:-1])):
+        if digits := re.findall(r"\d+", part):
+            return int(digits[-1])
+    return None
 
 
-def _numbers(files: Sequence[Path]) -> list[int]:
-    numbers = [_number(path) for path in files]
+def _numbers(files: Sequence[Path], folder: Path) -> list[int]:
+    numbers = [_number(path, folder) for path in files]
     known = [number for number in numbers if number is not None]
     return known if len(set(known)) == len(files) else list(range(len(files)))
 
@@ -102,10 +121,15 @@ def _state(path: Path, state: Callable[[Any], Mapping[str, Tensor]] | None) -> A
         raise ImportError(
             f"{path.name} is read by the package safetensors. Install it: pip install safetensors"
         ) from None
-    except Exception as error:
+    except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path.name} cannot be read as a checkpoint: {str(error).splitlines()[0]} Save state dicts, as in "
-            "torch.save(model.state_dict(), path)."
+            f"{path.name} cannot be read as a checkpoint: it holds more than tensors and numbers, and nothing is unpickled. Save state "
+            "dicts, as in torch.save(model.state_dict(), path), or leave it out with pattern=."
+        ) from error
+    except Exception as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+        raise ValueError(
+            f"{path.name} cannot be read as a checkpoint: {why}. Save state dicts, as in torch.save(model.state_dict(), path)."
         ) from error
     if state is not None:
         return state(loaded)

@@ -247,12 +247,15 @@ class Plane:
         Raises TypeError or ValueError for a trajectory of another model, and one that spans no plane.
         """
         check_objective(objective)
-        runs = [trajectory] if isinstance(trajectory, Trajectory) else list(trajectory)
-        if not all(isinstance(run, Trajectory) for run in runs):
-            raise TypeError(
-                f"trajectory is a {type(trajectory).__name__}. Pass a Trajectory, as in Trajectory.from_states([…]), or a list "
-                "of some."
-            )
+        several: list[Any] = list(trajectory) if isinstance(trajectory, list | tuple) else [trajectory]
+        # A recorder has its own.
+        runs = [getattr(run, "trajectory", run) for run in several]
+        for index, run in enumerate(runs):
+            if not isinstance(run, Trajectory):
+                what = f"trajectory[{index}]" if isinstance(trajectory, list | tuple) else "trajectory"
+                raise TypeError(
+                    f"{what} is a {type(run).__name__}. Pass a Trajectory, as in Trajectory.from_states([…]), or a list of some."
+                )
         if not runs:
             raise ValueError("There is no trajectory. Pass one, or a list of some.")
         theta, read, readings = objective.theta, Digest(), itertools.count()

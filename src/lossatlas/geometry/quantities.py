@@ -21,7 +21,7 @@ def quantity(trajectory: Trajectory, name: str) -> tuple[str, np.ndarray]:
     Raises ValueError for a name that there is not.
     """
     told = {
-        "step": trajectory.steps, "loss": trajectory.loss, "lr": trajectory.lr, **trajectory.metrics,
+        **trajectory.metrics, "step": trajectory.steps, "loss": trajectory.loss, "lr": trajectory.lr,
     }  # fmt: skip
     if not isinstance(name, str):
         raise ValueError(f"{name!r} is no name of a quantity. Pass one of {', '.join(told)}. {_FORM}")
@@ -52,4 +52,6 @@ def _norms(trajectory: Trajectory, glob: str) -> tuple[str, np.ndarray]:
 
 def _space(trajectory: Trajectory) -> ParameterSpace:
     """The tensors of the rows; a vector that names none is one tensor, theta."""
-    return trajectory.space or ParameterSpace([("theta", tuple(trajectory.row(0).shape))])
+    thetas = trajectory.since(0).thetas  # raises where only sketches were kept
+    assert thetas is not None
+    return trajectory.space or ParameterSpace([("theta", tuple(thetas.shape[1:]))])

@@ -109,6 +109,12 @@ class Trajectory:
                 raise ValueError(
                     f"{name} has shape {np.shape(values)}, but there are {len(self)} steps. Pass one value per step."
                 )
+        descents = np.flatnonzero(np.diff(self.steps) < 0)
+        if len(descents):
+            at = int(descents[0])
+            raise ValueError(
+                f"The steps do not ascend: {self.steps[at]} is followed by {self.steps[at + 1]}. Sort the rows by their steps."
+            )
         if self.thetas is None or self.file is not None:  # whoever wrote the file has looked at each row
             return
         bad = (~torch.isfinite(self.thetas)).any(dim=1).nonzero().flatten().tolist()
@@ -145,8 +151,8 @@ class Trajectory:
             raise ValueError("states is empty. Pass at least one state dict.")
         count = len(rows)
         loss = np.full(count, np.nan) if losses is None else np.asarray(losses, dtype=np.float64)
-        numbers = np.arange(count) if steps is None else np.asarray(steps)
-        return cls(torch.stack(rows), numbers.astype(np.int64), loss, np.full(count, np.nan), {}, spaces[0])
+        numbers = np.arange(count) if steps is None else step_numbers(steps)
+        return cls(torch.stack(rows), numbers, loss, np.full(count, np.nan), {}, spaces[0])
 
     @classmethod
     def from_folder(
@@ -360,6 +366,18 @@ def row_of(state: Any, what: str) -> tuple[Tensor, ParameterSpace | None]:
         raise ValueError(f"{what} holds no floating tensor. Pass the state dict of a model.")
     space = ParameterSpace((name, tuple(tensor.shape)) for name, tensor in tensors.items())
     return space.flatten(tensors), space
+
+
+def step_numbers(steps: Any) -> np.ndarray:
+    """Numbers of steps, (T,) int64. Raises ValueError for what is no whole number."""
+    try:
+        values = np.asarray(steps, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"steps is {steps!r}. Pass whole numbers.") from None
+    bad = values[~np.isfinite(values) | (values != np.rint(values))]
+    if bad.size:
+        raise ValueError(f"steps holds {bad[0]:g}, which is no whole number. Pass the number of each step.")
+    return values.astype(np.int64)
 
 
 def check_same(

@@ -109,7 +109,8 @@ def _curves(trajectory: Trajectory) -> list[tuple[str, int, float]]:
 
     told, found = trajectory.told, []
     series = [(name, told.steps, values) for name, values in told.by_name.items()]
-    for name, at, values in [*series, ("norm", trajectory.steps, trajectory.norms)]:
+    norm = "parameter_norm" if "norm" in told.by_name else "norm"
+    for name, at, values in [*series, (norm, trajectory.steps, trajectory.norms)]:
         there = ~np.isnan(values)
         x, y = thinned(at[there], values[there], _SCALARS)
         found += [(name, int(number), float(value)) for number, value in zip(x, y, strict=True)]

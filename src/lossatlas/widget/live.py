@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lossatlas import jobs
-from lossatlas.following import Followed
+from lossatlas.following import BEFORE, Followed
 from lossatlas.geometry.trajectory import Curves
 from lossatlas.landscape import Landscape
 from lossatlas.widget.protocol import Message
@@ -41,7 +41,7 @@ class _Feed:
     color: str | None
     scene: str = ""
     rows: int = 0
-    step: int = -1
+    step: int = BEFORE
     revision: tuple[int, int] | None = None  # of the run, as it was looked at last
     told: dict[str, np.ndarray] = field(default_factory=dict)
     path: list[Any] = field(default_factory=list)  # shadows of the scene, to be kept when the run has ended
@@ -51,7 +51,7 @@ class _Feed:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.rows, self.step, self.path = 0, -1, []
+        self.rows, self.step, self.path = 0, BEFORE, []
 
     def tell_all(self) -> None:
         """A page has come that knows nothing."""

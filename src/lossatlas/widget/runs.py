@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas.geometry import Turn
+from lossatlas.geometry import Direction, Turn
+from lossatlas.widget.names import free
 from lossatlas.widget.overlays import Overlays
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Runs(Overlays):
         raise NotImplementedError
 
     def add_run(
-        self, run: Any, name: str | None = None, color: str | None = None, quantities: Sequence[str] = ()
+        self,
+        run: Any,
+        name: str | None = None,
+        color: str | None = None,
+        quantities: str | Sequence[str] = (),
     ) -> None:
         """Draw a run on the map, and its curves beside it: a Trajectory, or a Recorder, whose path then grows while it records.
 
@@ -50,7 +55,8 @@ class Runs(Overlays):
         live = self._live_session.live
         if name is None:
             name = next(free for k in itertools.count(1) if (free := f"run {k}") not in live.runs)
-        live.add(name, Followed(run, quantities), color)
+        wanted = (quantities,) if isinstance(quantities, str) else tuple(quantities)
+        live.add(name, Followed(run, wanted), color)
 
     def follow(self, name: str | Sequence[str] | None = None) -> None:
         """Turn the plane to the principal components of a run so far, or of several together, and look where they are.
@@ -70,6 +76,10 @@ class Runs(Overlays):
 
         runs, landscape = self._live_session.live.runs, self.landscape
         names = list(runs)[-1:] if name is None else [name] if isinstance(name, str) else list(name)
+        if not names and runs:
+            raise ValueError(
+                f"There is no run to follow in []. Pass names of these: {', '.join(map(repr, runs))}."
+            )
         missing = [one for one in names if one not in runs]
         if missing or not names:
             known = ", ".join(map(repr, runs)) or "none yet"
@@ -79,12 +89,9 @@ class Runs(Overlays):
         if landscape.on_line:
             raise ValueError(NO_TURNS)
         chosen = [runs[one].so_far for one in names]
-        first, second = components_of(landscape, chosen)
-        for direction in (first, second):
-            if direction.name not in landscape.directions.names:
-                landscape.directions.add(direction.name, direction)
+        first, second = (_put(landscape, direction) for direction in components_of(landscape, chosen))
         position = {
-            "turn_u": 90, "turn_v": 90, "u_from": "", "v_from": "", "u_to": first.name, "v_to": second.name, "offset": 0.0,
+            "turn_u": 90, "turn_v": 90, "u_from": "", "v_from": "", "u_to": first, "v_to": second, "offset": 0.0,
         }  # fmt: skip
         view = view_of(landscape.turned(Turn(**{**self._position, **position})), chosen)
 
@@ -98,3 +105,14 @@ class Runs(Overlays):
         """Hold a run that has ended for pages without a kernel; called on the publisher's thread."""
         self.paths = [*(one for one in self.paths if one["name"] != path["name"]), path]
         self.runs = [*(one for one in self.runs if one["name"] != curves["name"]), curves]
+
+
+def _put(landscape: Landscape, direction: Direction) -> str:
+    """Under which name a direction is among those of a landscape, where it is put if it is not."""
+    directions, known = landscape.directions, direction.recipe["hash"]
+    named = [name for name, one in directions.added.items() if one.recipe.get("hash") == known]
+    if named:
+        return named[0]
+    given = free(direction.name, directions.names)
+    directions.add(given, direction)
+    return given
