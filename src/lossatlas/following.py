@@ -102,11 +102,22 @@ class Followed:
     def _told(self) -> Curves:
         return self._run.curves if isinstance(self._run, Recorder) else self._run.told
 
-    def since(self, step: int, landscape: Landscape, most: int) -> Shadow | None:
-        """The first `most` kept steps after this one, on the plane of the landscape; None where there are none."""
+    def every(self, step: int, most: int) -> int:
+        """Each so many of the kept steps after this one are about so many at most; all of a run that has ended."""
+        return 1 if self.ended or self.recorder is None else max(1, self.recorder.kept_since(step) // most)
+
+    def since(self, step: int, landscape: Landscape, most: int, every: int = 1) -> Shadow | None:
+        """The first `most` kept steps after this one, on the plane of the landscape; None where there are none.
+
+        every: of one that is recorded still, each so many, the last one among them.
+        """
         if self.recorder is not None and self.recorder.model is None:  # which a callback gives it
             return None
-        rows = self._run.since(step, most)
+        rows = (
+            self._run.since(step, most, every)
+            if isinstance(self._run, Recorder)
+            else self._run.since(step, most)
+        )
         if not len(rows):
             return None
         if self._frame is None or self._frame.where is not landscape.slice:

@@ -342,6 +342,11 @@ def test_rows_since_a_step_are_those_of_the_trajectory_in_memory_and_in_a_folder
             np.testing.assert_array_equal(found.told.by_name[name], values)
         np.testing.assert_array_equal(found.rounding, expected.rounding)
         assert len(recorder.since(8)) == len(recorder.trajectory.since(8)) == 0
+        assert recorder.kept_since(1) == 4
+        for step, every, steps in ((-1, 2, [0, 4, 8]), (1, 3, [2, 8]), (1, 9, [8]), (8, 2, [])):
+            some = recorder.since(step, every=every)
+            assert some.steps.tolist() == steps
+            assert torch.equal(some.thetas, recorder.trajectory.thetas[np.isin(recorder.steps, steps)])
 
 
 def test_what_is_told_last_of_a_step_counts_also_where_the_first_number_is_on_its_way() -> None:

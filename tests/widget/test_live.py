@@ -183,6 +183,25 @@ def test_a_long_run_is_told_thinned_with_its_last_step_and_kept_when_it_has_ende
     explorer.close()
 
 
+def test_of_many_rows_at_once_some_are_told_while_it_goes_on_and_all_in_the_end(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lossatlas.widget.live._MOST_ROWS", 20)
+    _, recorder, _, explorer = started()
+    key = ("run 1", explorer.landscape.scene.hash)
+    with recorder._lock:  # whoever looks meanwhile waits
+        for k in range(300):
+            recorder.step(float(k))
+    until(lambda: key in heard.paths and heard.paths[key][-1, 2] == 299)
+    some = heard.paths[key][:, 2]
+    assert 20 <= len(some) < 60
+    assert (np.diff(some) > 0).all()
+    recorder.close()
+    until(lambda: explorer.paths and len(explorer.paths[0]["steps"]) == 300)
+    assert heard.paths[key][:, 2].tolist() == list(range(300))
+    explorer.close()
+
+
 def test_trajectories_are_drawn_beside_it_under_names_of_their_own(heard: Heard) -> None:
     _, _, data, explorer = started()
     other = la.Recorder(mlp(6, 8, 3, seed=4))

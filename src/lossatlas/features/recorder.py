@@ -265,22 +265,31 @@ class Recorder:
         with self._lock:
             return self._told.curves(self._steps)
 
-    def since(self, step: int, most: int | None = None) -> Trajectory:
-        """The steps after this one whose parameters are kept, the first `most` of them: copies; perhaps none, of sketches none."""
+    def since(self, step: int, most: int | None = None, every: int = 1) -> Trajectory:
+        """The steps after this one whose parameters are kept, the first `most` of them: copies; perhaps none, of sketches none.
+
+        every: of those each so many, the last one among them.
+        """
         with self._lock:
-            start = bisect.bisect_right(self._kept, step)
-            rows = range(start, len(self._kept))[:most] if self._sketcher is None else range(0)
+            start, end = bisect.bisect_right(self._kept, step), len(self._kept)
+            start += max(end - 1 - start, 0) % every
+            rows = range(start, end, every)[:most] if self._sketcher is None else range(0)
             thetas = torch.empty(len(rows), self.space.size, dtype=self.dtype)
             for k, row in enumerate(rows):
                 thetas[k] = (
                     torch.from_numpy(self._rows[row]) if self._log is None else self._log.rows.row(row)
                 )
-            steps = self._kept[rows.start : rows.stop]
+            steps = self._kept[rows.start : rows.stop : rows.step]
             told = self._told.at(steps)
-            rounding = None if self._exact else np.array(self._rounding[rows.start : rows.stop])
+            rounding = None if self._exact else np.array(self._rounding[rows.start : rows.stop : rows.step])
         return Trajectory(
             thetas, np.array(steps, np.int64), told.pop("loss"), told.pop("lr"), told, self.space, rounding=rounding
         )  # fmt: skip
+
+    def kept_since(self, step: int) -> int:
+        """How many steps after this one have their parameters kept."""
+        with self._lock:
+            return len(self._kept) - bisect.bisect_right(self._kept, step)
 
     @property
     def revision(self) -> int:

@@ -28,6 +28,9 @@ INTERVAL = 0.1
 # Rows that are laid on the plane at a time, between two looks at what else is to be done.
 _ROWS = 64
 
+# Rows of a run that goes on that are told at one look, about: of more every second, every third. All of them come when it has ended.
+_MOST_ROWS = 160
+
 # Curves beyond so many steps are told at every second step, every fourth, and so on.
 _MOST_STEPS = 4000
 
@@ -47,11 +50,12 @@ class _Feed:
     path: list[Any] = field(default_factory=list)  # shadows of the scene, to be kept when the run has ended
     job: jobs.Job[None] | None = None
     kept: tuple[str, tuple[int, int] | None] = ("", None)  # scene and revision of what is kept
+    thinned: bool = False  # not every row was told
     stale: bool = False  # a page has come that knows nothing of it
 
     def forget(self) -> None:
         """Begin anew."""
-        self.rows, self.step, self.path = 0, BEFORE, []
+        self.rows, self.step, self.path, self.thinned = 0, BEFORE, [], False
 
     def tell_all(self) -> None:
         """A page has come that knows nothing."""
@@ -170,7 +174,8 @@ class Live:
         for feed in feeds:
             if feed.stale:
                 feed.tell_all()
-            if feed.revision != feed.run.revision or feed.scene != self._landscape().scene.hash:
+            news = feed.revision != feed.run.revision or feed.scene != self._landscape().scene.hash
+            if news or (feed.thinned and feed.run.ended):
                 feed.job = jobs.worker.submit(self._tell(feed), jobs.TURN)
                 busy = True
             elif feed.run.ended:
@@ -183,9 +188,10 @@ class Live:
             # Before what is told is read: what comes from here on is of a later look.
             landscape, revision = self._landscape(), feed.run.revision
             scene = landscape.scene.hash
-            if scene != feed.scene:
+            if scene != feed.scene or (feed.thinned and feed.run.ended):
                 feed.forget()
                 feed.scene = scene
+            every = feed.run.every(feed.step, _MOST_ROWS)
             columns = _columns(feed.run.curves)
             start = _changed(feed.told, columns)
             if start is not None:
@@ -203,7 +209,7 @@ class Live:
             while True:
                 if feed.stale:
                     return
-                found = feed.run.since(feed.step, landscape, _ROWS)
+                found = feed.run.since(feed.step, landscape, _ROWS, every)
                 if found is None:
                     feed.revision = revision
                     return
@@ -215,6 +221,7 @@ class Live:
                 )  # fmt: skip
                 feed.rows, feed.step = feed.rows + len(found), int(found.steps[-1])
                 feed.path.append(found)
+                feed.thinned = feed.thinned or every > 1
                 yield
         except Exception as error:  # said on the map; the others go on
             self.remove(feed.name)
