@@ -82,7 +82,7 @@ def test_dragging_one_moves_the_other_in_the_same_frame(lab: Lab) -> None:
     expected = views(notebook)[0]
     tell(
         notebook,
-        f"import time\nwhile second.view['span'] != {expected['span']} or first.view != second.view: time.sleep(0.02)",
+        f"import time\nfor _ in range(500):\n    if first.view == second.view == {expected}: break\n    time.sleep(0.02)",
     )
     assert ask(notebook, "second.view") == expected
     assert notebook.console_errors == []
