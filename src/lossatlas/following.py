@@ -113,11 +113,7 @@ class Followed:
         """
         if self.recorder is not None and self.recorder.model is None:  # which a callback gives it
             return None
-        rows = (
-            self._run.since(step, most, every)
-            if isinstance(self._run, Recorder)
-            else self._run.since(step, most)
-        )
+        rows = self._run.since(step, most, every)
         if not len(rows):
             return None
         if self._frame is None or self._frame.where is not landscape.slice:

@@ -346,6 +346,7 @@ def test_rows_since_a_step_are_those_of_the_trajectory_in_memory_and_in_a_folder
         for step, every, steps in ((-1, 2, [0, 4, 8]), (1, 3, [2, 8]), (1, 9, [8]), (8, 2, [])):
             some = recorder.since(step, every=every)
             assert some.steps.tolist() == steps
+            assert recorder.trajectory.since(step, every=every).steps.tolist() == steps
             assert torch.equal(some.thetas, recorder.trajectory.thetas[np.isin(recorder.steps, steps)])
 
 

@@ -23,7 +23,7 @@ from lossatlas.features.told import Told, checked_numbers
 from lossatlas.geometry import Trajectory
 from lossatlas.geometry.log import Log, check_no_run
 from lossatlas.geometry.rows import empty_rows
-from lossatlas.geometry.trajectory import Curves, Sketches
+from lossatlas.geometry.trajectory import Curves, Sketches, rows_since
 from lossatlas.geometry.vectors import is_finite
 from lossatlas.objective import ParameterSpace
 from lossatlas.objective.parameters import common_dtype, trainable
@@ -271,9 +271,8 @@ class Recorder:
         every: of those each so many, the last one among them.
         """
         with self._lock:
-            start, end = bisect.bisect_right(self._kept, step), len(self._kept)
-            start += max(end - 1 - start, 0) % every
-            rows = range(start, end, every)[:most] if self._sketcher is None else range(0)
+            end = len(self._kept) if self._sketcher is None else 0
+            rows = rows_since(bisect.bisect_right(self._kept, step), end, most, every)
             thetas = torch.empty(len(rows), self.space.size, dtype=self.dtype)
             for k, row in enumerate(rows):
                 thetas[k] = (

@@ -203,10 +203,13 @@ class Trajectory:
         """What was told at each step, kept or not; of the kept ones where no more is known."""
         return self.curves or Curves(self.steps, self.loss, self.lr, self.metrics)
 
-    def since(self, step: int, most: int | None = None) -> Trajectory:
-        """The kept steps after this one, the first `most` of them; perhaps none. Raises ValueError where only sketches were kept."""
-        start = int(np.searchsorted(self.steps, step, side="right"))
-        part = slice(start, None if most is None else start + most)
+    def since(self, step: int, most: int | None = None, every: int = 1) -> Trajectory:
+        """The kept steps after this one, the first `most` of them; perhaps none. Raises ValueError where only sketches were kept.
+
+        every: of those each so many, the last one among them.
+        """
+        rows = rows_since(int(np.searchsorted(self.steps, step, side="right")), len(self), most, every)
+        part = slice(rows.start, rows.stop, rows.step)
         return Trajectory(
             self._kept()[part], self.steps[part], self.loss[part], self.lr[part],
             {name: values[part] for name, values in self.metrics.items()}, self.space,
@@ -366,6 +369,11 @@ def row_of(state: Any, what: str) -> tuple[Tensor, ParameterSpace | None]:
         raise ValueError(f"{what} holds no floating tensor. Pass the state dict of a model.")
     space = ParameterSpace((name, tuple(tensor.shape)) for name, tensor in tensors.items())
     return space.flatten(tensors), space
+
+
+def rows_since(start: int, end: int, most: int | None, every: int) -> range:
+    """Rows from start on, each so many with the last before end among them, the first `most` of these."""
+    return range(start + max(end - 1 - start, 0) % every, end, every)[:most]
 
 
 def step_numbers(steps: Any) -> np.ndarray:

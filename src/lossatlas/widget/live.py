@@ -196,16 +196,8 @@ class Live:
             start = _changed(feed.told, columns)
             if start is not None:
                 feed.told = columns
-                steps, series = (
-                    columns["step"],
-                    {name: values for name, values in columns.items() if name != "step"},
-                )
-                self._post(
-                    curves_message(
-                        feed.name, steps[start:], {name: values[start:] for name, values in series.items()},
-                        start=start, color=feed.color,
-                    )
-                )  # fmt: skip
+                fresh = {name: values[start:] for name, values in columns.items()}
+                self._post(curves_message(feed.name, fresh.pop("step"), fresh, start=start, color=feed.color))
             while True:
                 if feed.stale:
                     return
