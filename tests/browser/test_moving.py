@@ -323,9 +323,9 @@ def test_back_and_forward_go_through_the_views_that_were_rested_on(lab: Lab) -> 
     assert at_rest(notebook) == first
     keyboard.press("Alt+ArrowRight")
     assert at_rest(notebook) == third
-    # The button at the side of a mouse, before the new view has rested.
-    keyboard.press("ArrowRight")
+    # The button at the side of a mouse, before the new view has rested or was even drawn.
     notebook.eval_widget("""w => {
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
         for (const name of ["mousedown", "mouseup"])
             w.querySelector(".la-area").dispatchEvent(new MouseEvent(name, {button: 3, bubbles: true, cancelable: true}));
     }""")

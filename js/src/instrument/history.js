@@ -63,8 +63,14 @@ export function history({pane, header, area, signal}, mover) {
     if (mover.bound) views.rest({view: mover.bound, home: mover.homeward});
     enable();
   };
+  /** Whether it is elsewhere than where it last rested, and not on the way there. */
+  const away = () => {
+    const known = views.list[views.at];
+    return !known || !(samePlace(mover.bound, known.view) || (known.home && mover.homeward));
+  };
   const step = (/** @type {-1 | 1} */ by) => {
-    if (resting !== undefined) rest();
+    // Asked of the map: it may have moved since the last frame was drawn.
+    if (away()) rest();
     const next = views.step(by);
     if (next === null) return;
     if (next.home) mover.home();
@@ -89,12 +95,8 @@ export function history({pane, header, area, signal}, mover) {
     const {viewport} = pane;
     if (viewport === null || viewport.equals(seen)) return;
     seen = viewport;
-    const known = views.list[views.at];
     clearTimeout(resting);
-    resting = undefined;
-    // Unless it is on the way to a view that is known, or there.
-    if (!known || !(samePlace(mover.bound, known.view) || (known.home && mover.homeward)))
-      resting = setTimeout(rest, known ? REST : 0);
+    resting = away() ? setTimeout(rest, views.at < 0 ? 0 : REST) : undefined;
     enable();
   };
   return {draw, step};
