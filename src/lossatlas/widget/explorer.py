@@ -21,6 +21,7 @@ from lossatlas.features import CriticalPoint
 from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
 from lossatlas.landscape import Landscape
 from lossatlas.widget import kernel
+from lossatlas.widget.carry import Carried
 from lossatlas.widget.history import History
 from lossatlas.widget.looks import looks_of
 from lossatlas.widget.marks import Mark
@@ -53,7 +54,7 @@ _MOST_LEVELS = 64
 jobs.slow_down(kernel.duty)
 
 
-class Explorer(Runs, anywidget.AnyWidget):
+class Explorer(Carried, Runs, anywidget.AnyWidget):
     """A zoomable map of a landscape, or the curve of a line; display it, or make it the last line of a cell.
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in
