@@ -17,7 +17,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,12 @@ def freeze(passes: Iterable[Pass], frame: Frame) -> Frozen:
         + _FLOAT32 * (np.abs(top - least) + np.abs(base - least))
         + 4e-16 * (np.abs(top) + np.abs(base))
     )
-    tiles = [_row(item, float(bounds[_blocks_of(frame.place(item.address, 2))].max())) for item in known]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(base > 0, bounds / base, np.inf)  # of the least value of each block
+    tiles = []
+    for item in known:
+        blocks = _blocks_of(frame.place(item.address, 2))
+        tiles.append(_row(item, float(bounds[blocks].max()), float(shares[blocks].max())))
     sections = {
         "base": zlib.compress(base.astype("<f8").tobytes(), 9),
         "step": zlib.compress(step.astype("<f8").tobytes(), 9),
@@ -130,12 +135,16 @@ def _side(address: TileAddress, z: int) -> int:
     return int(CELLS << (z - address.z))
 
 
-def _row(item: Pass, bound: float) -> list[Any]:
-    """z, x, y, nodes, whether it has centres, its errors, whether at the noise floor."""
-    told = replace(item, inexact=item.inexact + _BETWEEN * bound)
+def _row(item: Pass, bound: float, share: float) -> list[Any]:
+    """z, x, y, nodes, whether it has centres, its errors with what rounding adds, whether at the noise floor.
+
+    bound: what a value of it is off by at most; share: the same of its logarithm, as a share of the value.
+    """
+    more = -math.log1p(-_BETWEEN * share) if _BETWEEN * share < 1 else math.inf
     return [
         item.address.z, item.address.x, item.address.y, item.nodes, int(item.centres is not None),
-        _short(told.error.value), _short(told.error_of_log.value), int(item.error.noise),
+        _short(item.error.plus(_BETWEEN * bound).value), _short(item.error_of_log.plus(more).value),
+        int(item.error.noise),
     ]  # fmt: skip
 
 
@@ -166,7 +175,9 @@ def _grid(known: Sequence[Pass], frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 def _drawn(item: Pass, shape: tuple[int, ...]) -> np.ndarray:
     """The function that is drawn of a tile, at so many points."""
     grid = item.values if item.centres is None else fill_centres(item.values, item.centres)
-    rows = np.linspace(0.0, grid.shape[0] - 1, shape[0])
+    if len(grid) == 1:  # of a line, the same for every b
+        grid = np.repeat(grid, 2, axis=0)
+    rows = np.zeros(1) if shape[0] == 1 else np.linspace(0.0, grid.shape[0] - 1, shape[0])
     return sample(grid, rows, np.linspace(0.0, grid.shape[1] - 1, shape[1]))
 
 
