@@ -46,7 +46,9 @@ def grid_of(sections, shape, prefix=""):
     differences = (small >> 1) ^ -(small & 1)
     codes = np.cumsum(np.cumsum(differences, axis=0), axis=1) % 65536
     across = -(-columns // BLOCK)
-    base, step = (np.frombuffer(sections[prefix + name], "<f8").reshape(-1, across) for name in ("base", "step"))
+    base, step = (
+        np.frombuffer(sections[prefix + name], "<f8").reshape(-1, across) for name in ("base", "step")
+    )
     values = np.empty(shape)
     for row in range(rows):
         for column in range(columns):
@@ -119,7 +121,9 @@ def test_any_tile_comes_back_within_its_bound(values):
     address = TileAddress(0, 0, 0)
     item = Pass(address, values, None, 2.0**-24)
     frame = Frame.around([address], line=False)
-    with np.errstate(over="ignore"):  # of numbers whose range no float64 holds the bound is infinite, and says so
+    with np.errstate(
+        over="ignore"
+    ):  # of numbers whose range no float64 holds the bound is infinite, and says so
         frozen = freeze([item], frame)
         check([item], frame, frozen, decompressed(frozen))
 
@@ -176,7 +180,9 @@ def test_four_levels_are_one_grid_of_513_by_513_and_small():
     known = []
     for address in tiles:
         a, b = np.meshgrid(*address.axes(33))
-        known.append(Pass(address, np.log1p(40 * (a * a + 3 * b * b)) + 0.3 * np.sin(9 * a * b), None, 2.0**-24))
+        known.append(
+            Pass(address, np.log1p(40 * (a * a + 3 * b * b)) + 0.3 * np.sin(9 * a * b), None, 2.0**-24)
+        )
     frozen = freeze(known, frame)
     # As text in a notebook, four characters for three bytes.
     assert frozen.size * 4 / 3 < 0.7e6

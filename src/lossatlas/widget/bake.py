@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from lossatlas.geometry import TileAddress, home_tiles, level_of
+from lossatlas.geometry import TileAddress, check_tolerance, home_tiles, level_of
 from lossatlas.landscape import Landscape
 from lossatlas.sampling import Pass, spread_of
 from lossatlas.scale import Scale, drawn, scale_of
@@ -134,13 +134,16 @@ def order_of(
         landscape.layer_of(name)  # raises, in words, for one that there is not
         if name not in landscape.fields:
             raise ValueError(f"{name!r} is no field of a map. Pass names of {', '.join(landscape.fields)}.")
-    return Order(landscape, names, depth, tolerance, scale)
+    return Order(landscape, names, depth, check_tolerance(tolerance), scale)
 
 
 def bake_work(
     order: Order, tell: Callable[[int, int, int], None] = lambda done, of, nodes: None
-) -> Generator[None, None, dict[str, list[Frozen]]]:
-    """The pieces of each field as bytes, as a job; tell(tiles that are done, all of them, nodes evaluated so far)."""
+) -> Generator[None, None, tuple[dict[str, list[Frozen]], int]]:
+    """The pieces of each field as bytes, and how many nodes that took, as a job.
+
+    tell(tiles that are done, all of them, nodes evaluated so far).
+    """
     landscape, frozen = order.landscape, dict[str, list[Frozen]]()
     total = len(order.fields) * sum(len(tiles) for piece in order.pieces for tiles in piece.levels)
     done = nodes = 0
@@ -161,7 +164,7 @@ def bake_work(
             passes = [known[tile] for tiles in piece.levels for tile in tiles if tile in known]
             frozen[name].append(freeze(passes, piece.frame))
             yield
-    return frozen
+    return frozen, nodes
 
 
 def _first(behind: Sequence[list[Any]]) -> list[Any]:

@@ -14,6 +14,7 @@ import traitlets
 
 from lossatlas import jobs
 from lossatlas.figures.files import check_path, write_whole
+from lossatlas.geometry import check_point
 from lossatlas.widget.bake import Baked, Estimate, Order, Teller, bake_work, order_of
 from lossatlas.widget.baked import Frozen, pack
 from lossatlas.widget.curves import parse_runs
@@ -93,17 +94,17 @@ class Carried(traitlets.HasTraits):
         what cannot be baked and when the map is closed, EvaluationError when the model raises.
         """
         order = self._order(depth, fields, tolerance)
+        points = [_point(at, order.landscape.on_line) for at in spectra]
         begun = time.monotonic()
         teller = Teller(order) if progress else None
         tell = teller.tell if teller is not None else lambda done, of, nodes: None
-        before = order.landscape.evaluated
-        frozen = _wait(bake_work(order, tell), teller)
-        measured = [_wait(self._live_session.measure(_point(at)), teller) for at in spectra]
+        frozen, nodes = _wait(bake_work(order, tell), teller)
+        measured = [_wait(self._live_session.measure(at), teller) for at in points]
         caption = _wait(order.landscape.caption_work({}), teller)
         payload = self._pack(order, frozen, measured, caption)
         self.baked = Baked(
             depth, order.fields, sum(len(item.tiles) for items in frozen.values() for item in items),
-            order.landscape.evaluated - before, time.monotonic() - begun, len(payload) * 4 // 3,
+            nodes, time.monotonic() - begun, len(payload) * 4 // 3,
             {name: max(item.bound for item in items) for name, items in frozen.items()},
         )  # fmt: skip
         self._baked, self._baked_as = payload, self._as(order)
@@ -238,9 +239,9 @@ def _timed(landscape: Landscape) -> Generator[None, None, float]:
     return (time.perf_counter() - begun) / max(count, 1)
 
 
-def _point(at: Sequence[float]) -> tuple[float, float]:
-    values = [float(value) for value in at]
-    return (values[0], 0.0) if len(values) == 1 else (values[0], values[1])
+def _point(at: Sequence[float], on_line: bool) -> tuple[float, float]:
+    """A point of a plane, or an a of a line."""
+    return check_point("a point of spectra", (at, 0.0) if on_line and isinstance(at, int | float) else at)
 
 
 def _squeezed(data: bytes) -> bytes:
