@@ -56,11 +56,14 @@ function bytesOf(text) {
 /** Put the map whose state stands there in the place of its picture. @param {string} place an id */
 export function mount(place) {
   const element = document.getElementById(place);
-  const text = (/** @type {string} */ name) => element?.querySelector(name)?.textContent;
-  const [told, data] = [text(".la-state"), text(".la-baked")];
-  if (!element || !told || !data) return; // it was put there before, or cut
+  const told = element?.querySelector(".la-state")?.textContent;
+  const data = /** @type {HTMLElement | null} */ (element?.querySelector(".la-baked"));
+  if (!element || !told || !data) return; // it was put there before
+  const baked = bytesOf(data.textContent ?? "");
+  // One that was cut on its way stays a picture.
+  if (baked.byteLength !== Number(data.dataset.bytes)) return;
   const {_css, ...state} = JSON.parse(told);
-  const model = new Model({...state, _baked: bytesOf(data)});
+  const model = new Model({...state, _baked: baked});
   if (element.dataset.fill !== undefined) {
     const fill = () => model.set("height", Math.max(LEAST, innerHeight - BESIDE));
     fill();

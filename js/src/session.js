@@ -146,7 +146,8 @@ export class Session {
   async #unbake() {
     const data = this.model.get("_baked");
     if (!data?.byteLength || this.source.local) return;
-    const local = await unbaked(this, data);
+    const local = await unbaked(this, data).catch(() => null);
+    if (local === null) this.error = "What was saved of this map cannot be read. Run the cell again.";
     if (this.source.state !== "static") return; // a kernel has come
     this.source.local = local;
     this.#tell("state");

@@ -200,9 +200,11 @@ def _good_enough(order: Order, tile: TileAddress, known: dict[TileAddress, Pass]
     found = known.get(tile)
     if found is None or not order.tolerance:
         return False
-    # A view shows about two tiles a side: the home view those of its level, a closer one as much as a tile of the level above.
-    above = TileAddress(tile.z - 1, tile.x >> 1, tile.y >> 1)
-    shown = [known[above]] if above in known else [known[one] for one in known if one.z == tile.z]
+    # A view shows about two tiles a side: a closer one as much as a tile of the level above, and what lies around the home view
+    # is seen beside it.
+    above, home = TileAddress(tile.z - 1, tile.x >> 1, tile.y >> 1), order.pieces[0].levels[0]
+    inside = tile.z > home[0].z and above in known
+    shown = [known[above]] if inside else [known[one] for one in home if one in known]
     scale = _scale(order, known)
     return found.error_on(scale).within(order.tolerance * spread_of(drawn(_values(shown), scale)))
 

@@ -38,7 +38,7 @@ def fragment(
     return (
         f'<div class="lossatlas-map" id="{html.escape(place)}"{" data-fill" if fill else ""}>{image}'
         f'<script type="application/json" class="la-state">{told}</script>'
-        f'<script type="text/plain" class="la-baked">{data}</script></div>\n'
+        f'<script type="text/plain" class="la-baked" data-bytes="{len(baked)}">{data}</script></div>\n'
         f'<script type="module">const LOSSATLAS_PLACE={json.dumps(place)};{_in_module(script)}</script>\n'
     )
 
