@@ -187,7 +187,7 @@ def test_a_path_its_curves_and_a_spectrum_are_there(opened: Opened, exported: Ex
 
 def test_an_svg_is_taken_from_it_with_its_caption(opened: Opened) -> None:
     svg = opened.ask("svg()")
-    assert svg.startswith("<svg") or svg.startswith("<?xml")
+    assert svg.startswith(("<svg", "<?xml"))
     assert "<path" in svg
     assert "<img" not in svg
 
