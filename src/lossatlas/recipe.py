@@ -62,11 +62,11 @@ def recipe_vectors(landscape: Landscape) -> dict[str, Tensor]:
     "origin", "u" and "v" are those of the plane before it is turned, "direction NAME" one that it is turned by: vectors of the
     user's, principal components, the weights of other models, what an optimizer has gathered, an origin other than θ.
     """
-    return bytes_needed(_first(landscape), landscape.objective) | {
-        f"{_NAMED}{name}": direction.vector
-        for name, direction in _chosen(landscape).items()
-        if source_of(direction.recipe, landscape.objective) is None
-    }
+    needed = bytes_needed(_first(landscape), landscape.objective)
+    for name, direction in _chosen(landscape).items():
+        if source_of(direction.recipe, landscape.objective) is None:
+            needed[f"{_NAMED}{name}"] = direction.vector
+    return needed
 
 
 def from_recipe(
@@ -168,13 +168,12 @@ def _chosen(landscape: Landscape) -> dict[str, Direction]:
 
 
 def _of_turn(landscape: Landscape) -> dict[str, Any]:
-    settled = landscape._turn.settled
-    needed = recipe_vectors(landscape)
+    settled, objective = landscape._turn.settled, landscape.objective
     directions = {
         name: {
             "recipe": _json(one.recipe), "name": one.name, "about": one.about,
             "scaling": None if one.scaling is None else one.scaling.recipe,
-            "vector": digest([one.vector]) if f"{_NAMED}{name}" in needed else None,
+            "vector": None if source_of(one.recipe, objective) is not None else digest([one.vector]),
         }
         for name, one in _chosen(landscape).items()
     }  # fmt: skip

@@ -35,9 +35,10 @@ _SEALED = ("own", "towards", "momentum", "adam", "through")
 
 def source_of(recipe: Recipe, objective: Objective) -> Objective | None:
     """The objective, or the term of a difference, at which a direction is made anew; None where only its bytes are known."""
-    key, read = _SOURCES.get(recipe.get("kind", ""), ("", None))
-    if read is None:
+    kind = recipe.get("kind")  # of a user's own recipe it may be anything
+    if not isinstance(kind, str) or kind not in _SOURCES:
         return None
+    key, read = _SOURCES[kind]
     return next((one for one in _with_terms(objective) if read(one) == recipe.get(key)), None)
 
 
@@ -80,8 +81,8 @@ def _turns_again(recipe: Recipe, objective: Objective, at_theta: bool) -> bool:
     of = recipe["of"]
     axes = axes_of(of)
     # Of a plane along directions the recipe does not say through which point it leads: it is known where it was not moved.
-    known = of["kind"] == "random" or (at_theta and not recipe["offset"])
-    others = [one for _, one, _ in recipe.get("chosen", {}).values() if one["kind"] != "axis"]
+    known = of.get("kind") == "random" or (at_theta and not recipe["offset"])
+    others = [one for _, one, _ in recipe.get("chosen", {}).values() if one.get("kind") != "axis"]
     made = all(source_of(one, objective) is not None for one in (*axes.values(), *others))
     return len(axes) == 2 and known and recipe["origin"] == origin_of(objective) and made
 
@@ -162,14 +163,14 @@ def _directions_again(
     made = _together(list(axes.values()), objective)
     found |= {axis: one.vector.clone() for axis, one in zip(axes, made, strict=True)}
     if recipe.get("orthogonal") and "v" in axes:
-        scaling = Scaling.from_recipe(recipe) if recipe["kind"] == "random" else Scaling(None)
+        scaling = Scaling.from_recipe(recipe) if recipe.get("kind") == "random" else Scaling(None)
         scaling.orthogonalize(found["v"], found["u"], objective.parameters)
     return found
 
 
 def _together(recipes: Sequence[Recipe], objective: Objective) -> list[Direction]:
     """Directions from their recipes; several eigenvectors of one Hessian as they were found, together."""
-    if recipes and all(one["kind"] == "eigenvector" for one in recipes):
+    if recipes and all(one.get("kind") == "eigenvector" for one in recipes):
         sources = [source_of(one, objective) for one in recipes]
         if sources[0] is not None and all(one is sources[0] for one in sources):
             return eigenvectors(sources[0], [one["number"] for one in recipes])
@@ -188,7 +189,7 @@ def _turned_again(recipe: Recipe, objective: Objective) -> Plane:
     )
     known = {}
     for name, one, _ in recipe.get("chosen", {}).values():
-        if one["kind"] == "axis":
+        if one.get("kind") == "axis":
             known[name] = Direction(first.directions["uv".index(one["axis"])], name, one, "", first.scaling)
         else:
             known[name] = direction_again(one, objective)
