@@ -340,13 +340,14 @@ print(json.dumps(made))
 
 
 def test_the_same_recipe_is_written_and_understood_in_another_process() -> None:
-    def said(seed: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", PROCESS],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-
-    first, second = said("1"), said("2")
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    first, second = (process.communicate()[0] for process in started)
+    assert [process.returncode for process in started] == [0, 0]
     assert first == second
     for text, vectors in json.loads(first):
         landscape = la.from_recipe(text, O, {name: torch.tensor(v) for name, v in vectors.items()})

@@ -52,6 +52,7 @@ WRONG: list[tuple[list[Any], Any, type[Exception], str]] = [
     (["home"], [1, 0, 0, 1], ValueError, "The extent runs from 1 to 0 along a"),
     (["home", 0], float("nan"), ValueError, r"recipe\['home'\]\[0\] is nan. Numbers of a recipe are finite"),
     (["home", 0], float("inf"), ValueError, r"recipe\['home'\]\[0\] is inf"),
+    (["home", 0], 10**400, ValueError, r"recipe\['home'\]\[0\] is 1000.*000. Numbers of a recipe are those of float64"),
     (["home", 0], "0", TypeError, r"recipe\['home'\]\[0\] is '0'. It is a number"),
     (["home", 0], True, TypeError, r"recipe\['home'\]\[0\] is True. It is a number"),
     (["title"], 3, TypeError, r"recipe\['title'\] is 3. It is text"),

@@ -23,7 +23,7 @@ from lossatlas.geometry.remaking import (
 from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.objective.difference import difference_of
-from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.fingerprint import digest, text_of
 from lossatlas.objective.identity import differences as of_parts
 from lossatlas.recipe_format import FORMAT, parsed
 
@@ -150,7 +150,7 @@ def _shares(shares: Any) -> list[list[float]] | None:
 def _json(recipe: Mapping[str, Any] | None) -> Any:
     """A recipe as it comes out of JSON; one that a user gave may hold other values, which are known by their text."""
     try:
-        return json.loads(json.dumps(recipe, default=str, allow_nan=False))
+        return json.loads(json.dumps(recipe, default=text_of, allow_nan=False))
     except ValueError as error:
         raise ValueError(
             f"The plane's recipe is {recipe!r}, which JSON cannot hold: {error}. Pass finite numbers."
@@ -300,4 +300,4 @@ def _direction(
         return direction_again(said["recipe"], objective)
     scaling, vector = scaling_again(said["scaling"]), vectors[f"{_NAMED}{name}"]
     check_bytes(said["recipe"], vector)
-    return Direction(vector, said["name"], said["recipe"], said["about"], scaling)
+    return Direction(vector.clone(), said["name"], said["recipe"], said["about"], scaling)

@@ -113,19 +113,25 @@ class Loss:
     def __call__(self, output, y):
         return self.odd["fn"]((output - y).square().mean())
 
+class Taking(Odd):
+    def forward(self, x, what):
+        return super().forward(x)
+
+taking = la.Objective(Taking(), Loss(), ({"x": torch.ones(3, 2), "what": object()}, torch.zeros(3, 2)))
 objective = la.Objective(Odd(), Loss(), (torch.ones(3, 2), torch.zeros(3, 2)))
-print(objective.hash, la.Plane.gradient(objective).hash)
+print(objective.hash, taking.hash, la.Plane.gradient(objective).hash)
 """
 
 
 def test_what_holds_addresses_and_sets_has_the_same_hash_in_every_process() -> None:
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", PROCESS],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
-        ).stdout
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
         for seed in ("0", "1", "2")
-    }  # fmt: skip
+    ]  # fmt: skip
+    found = {process.communicate()[0] for process in started}
+    assert [process.returncode for process in started] == [0, 0, 0]
     assert len(found) == 1
 
 

@@ -6,6 +6,7 @@ import builtins
 import functools
 import hashlib
 import json
+import re
 import sys
 import sysconfig
 import types
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+# Where an object lies, as Python's own repr says it.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _SCALAR = (int, float, complex, str, bytes, type(None))
 
@@ -36,13 +40,18 @@ class Digest:
             self._sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             self._sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         else:
-            self._sha.update(json.dumps(part, sort_keys=True, default=str).encode())
+            self._sha.update(json.dumps(part, sort_keys=True, default=text_of).encode())
         self._sha.update(b"\0")
 
     @property
     def hash(self) -> str:
         """Of all so far."""
         return self._sha.hexdigest()[:16]
+
+
+def text_of(thing: Any) -> str:
+    """A thing by its text, without where it lies in memory: that is another place in every process."""
+    return _ADDRESS.sub("", str(thing))
 
 
 def digest(parts: Iterable[Any]) -> str:
