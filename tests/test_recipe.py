@@ -281,6 +281,21 @@ def test_other_bytes_with_a_hash_of_their_own_are_not_taken_for_the_scene(kind: 
         la.from_recipe(changed, O, {name: bytes_of_other[name] for name in vectors})
 
 
+def test_bytes_are_not_taken_for_what_the_recipe_makes() -> None:
+    other = la.Landscape(O, la.Plane(O.theta, OWN, normal(O.size, seed=8)))
+    hashes, vectors = other.recipe["plane"]["vectors"], recipe_vectors(other)
+    for kind in ("random", "gradient", "turned before"):
+        changed = copy.deepcopy(la.Landscape(O, MADE[kind]).recipe)
+        changed["plane"]["vectors"] = hashes
+        with pytest.raises(ValueError, match="which it makes itself"):
+            la.from_recipe(changed, O, vectors)
+    first = la.Landscape(O, la.Plane.random(O))
+    changed = copy.deepcopy(first.turned(Turn(30, u_to="random 4")).recipe)
+    changed["turn"]["directions"]["random 4"]["vector"] = hashes["u"]
+    with pytest.raises(ValueError, match="which it makes itself"):
+        la.from_recipe(changed, O, {"direction random 4": vectors["u"]})
+
+
 # Another objective.
 
 

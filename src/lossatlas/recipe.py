@@ -15,6 +15,7 @@ from lossatlas.geometry import CHOICES, Direction, Line, NamedDirections, Plane,
 from lossatlas.geometry.remaking import (
     bytes_needed,
     check_bytes,
+    check_unmade,
     direction_again,
     scaling_again,
     slice_again,
@@ -299,5 +300,6 @@ def _direction(
     if said["vector"] is None:
         return direction_again(said["recipe"], objective)
     scaling, vector = scaling_again(said["scaling"]), vectors[f"{_NAMED}{name}"]
+    check_unmade(said["recipe"], objective)
     check_bytes(said["recipe"], vector)
     return Direction(vector.clone(), said["name"], said["recipe"], said["about"], scaling)

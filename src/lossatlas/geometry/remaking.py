@@ -105,7 +105,7 @@ def slice_again(spec: Recipe, objective: Objective, vectors: Mapping[str, Tensor
             raise ValueError(
                 f"The recipe does not say how to make {axis}, nor that it needs its bytes. Take the recipe as it was written."
             )
-    _check_given(recipe or {}, vectors, found)
+    _check_given(recipe or {}, objective, vectors, found)
     about, home = tuple(spec["about"]), tuple(spec["home"])
     if spec["kind"] == "line":
         return Line(origin, found["u"], spec["names"][0], recipe, about, home, points)
@@ -126,15 +126,32 @@ def check_bytes(recipe: Recipe, *vectors: Tensor) -> None:
         )
 
 
-def _check_given(recipe: Recipe, given: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """The same for the axes of a plane or a line of which the bytes were given."""
+def check_unmade(recipe: Recipe, objective: Objective) -> None:
+    """Raise ValueError where bytes are given for a direction that its recipe makes: nothing would say that they are the same."""
+    if source_of(recipe, objective) is not None:
+        raise _made_anyway(recipe)
+
+
+def _made_anyway(recipe: Recipe) -> ValueError:
+    return ValueError(
+        f"The recipe asks for the bytes of what is of kind {recipe.get('kind')!r}, which it makes itself. Take the recipe as it was "
+        "written."
+    )
+
+
+def _check_given(
+    recipe: Recipe, objective: Objective, given: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> None:
+    """The same for the axes of a plane or a line of which the bytes were given, as far as its recipe knows them."""
     if recipe.get("kind") == "through":
         check_bytes(recipe, *found.values())
+    if recipe.get("kind") == "turned" and given and _turns_again(recipe, objective, "origin" not in given):
+        raise _made_anyway(recipe)
     for axis, one in axes_of(recipe).items():
-        if axis in given and not (
-            axis == "v" and recipe.get("orthogonal")
-        ):  # then its bytes are what is left of it
-            check_bytes(one, given[axis])
+        if axis in given:
+            check_unmade(one, objective)
+            if not (axis == "v" and recipe.get("orthogonal")):  # then its bytes are what is left of it
+                check_bytes(one, given[axis])
 
 
 def scaling_again(recipe: Recipe | None) -> Scaling | None:
