@@ -155,11 +155,13 @@ def test_nesting_without_end_is_refused() -> None:
         la.from_recipe(recipe, O)
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=5) | st.sampled_from(["own", "turned", "0" * 16]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "of", "hash", "u"]), inner, max_size=3),
-    max_leaves=5,
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["own", "turned", "random", "0" * 16])
 )  # fmt: skip
+KEYS = st.sampled_from(["kind", "of", "hash", "u"])
+INNER = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(KEYS, LEAVES, max_size=3)
+VALUES = INNER | st.lists(INNER, max_size=3) | st.dictionaries(KEYS, INNER, max_size=3)
 
 
 @settings(max_examples=300)
