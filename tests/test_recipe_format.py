@@ -72,6 +72,7 @@ WRONG: list[tuple[list[Any], Any, type[Exception], str]] = [
     (["plane", "recipe", "kind"], "mine", ValueError, "does not say how to make u, nor that it needs its bytes"),
     (["plane", "vectors", "w"], "0" * 16, ValueError, r"\['vectors'\] has the unknown key 'w'"),
     (["plane", "scaling", "ignore"], 3, TypeError, r"\['ignore'\] is 3. It is a list"),
+    (["plane", "scaling", "layers"], [], ValueError, "layers is empty. Pass at least one name"),
     (["turn", "turn_u"], 200, ValueError, "turn_u is 200. Pass whole degrees"),
     (["turn", "turn_u"], 20.0, TypeError, r"\['turn_u'\] is 20.0. It is a whole number"),
     (["turn", "turn_u"], 21, ValueError, "but what the recipe says makes"),

@@ -299,7 +299,7 @@ def _direction(
 ) -> Direction:
     if said["vector"] is None:
         return direction_again(said["recipe"], objective)
-    scaling, vector = scaling_again(said["scaling"]), vectors[f"{_NAMED}{name}"]
+    scaling, vector = scaling_again(said["scaling"], objective), vectors[f"{_NAMED}{name}"]
     check_unmade(said["recipe"], objective)
     check_bytes(said["recipe"], vector)
     return Direction(vector.clone(), said["name"], said["recipe"], said["about"], scaling)

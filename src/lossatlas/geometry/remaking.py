@@ -112,7 +112,7 @@ def slice_again(spec: Recipe, objective: Objective, vectors: Mapping[str, Tensor
     explained, null = (None, None) if spec["variance"] is None else map(np.array, spec["variance"])
     first, second = spec["names"]
     return Plane(
-        origin, found["u"], found["v"], (first, second), recipe, (about[0], about[1]), scaling_again(spec["scaling"]), home, points,
+        origin, found["u"], found["v"], (first, second), recipe, (about[0], about[1]), scaling_again(spec["scaling"], objective), home, points,
         explained, null,
     )  # fmt: skip
 
@@ -154,9 +154,12 @@ def _check_given(
                 check_bytes(one, given[axis])
 
 
-def scaling_again(recipe: Recipe | None) -> Scaling | None:
-    """A scaling from its recipe; None of None."""
-    return None if recipe is None else Scaling.from_recipe(recipe)
+def scaling_again(recipe: Recipe | None, objective: Objective) -> Scaling | None:
+    """A scaling from its recipe; None of None. Raises ValueError for names that match no parameter."""
+    if recipe is None:
+        return None
+    ignore, layers = recipe.get("ignore", True), recipe.get("layers")
+    return Scaling.of(recipe["normalize"], ignore, layers, objective.parameters)
 
 
 def direction_again(recipe: Recipe, objective: Objective) -> Direction:
@@ -202,7 +205,11 @@ def _turned_again(recipe: Recipe, objective: Objective) -> Plane:
             "its bytes. Take the recipe as it was written."
         )
     first = Plane(
-        objective.theta, found["u"], found["v"], recipe=of, scaling=scaling_again(recipe["scaling"])
+        objective.theta,
+        found["u"],
+        found["v"],
+        recipe=of,
+        scaling=scaling_again(recipe["scaling"], objective),
     )
     known = {}
     for name, one, _ in recipe.get("chosen", {}).values():
