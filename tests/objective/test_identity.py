@@ -47,6 +47,7 @@ def from_source(source: str, name: str) -> Any:
 
 CALLABLE = """
 class Loss:
+    table = [1.0, 2.0]
     def __init__(self, weights=(1.0, 2.0)):
         self.weights = list(weights)
     @property
@@ -62,8 +63,9 @@ def test_a_callable_object_is_known_by_the_code_of_its_class_and_by_its_attribut
     again = from_source("\n\n\n" + CALLABLE.format("1.0"), "Loss")
     assert code_of(one()) == code_of(again()) != code_of(other())
     assert code_of(one((1.0, 2.0))) != code_of(one((1.0, 3.0)))
-    changed = from_source(CALLABLE.format("1.0").replace("return 1.0", "return 2.0"), "Loss")
-    assert code_of(one()) != code_of(changed())
+    for old, new in (("return 1.0", "return 2.0"), ("[1.0, 2.0]", "[1.0, 3.0]")):
+        changed = from_source(CALLABLE.format("1.0").replace(old, new), "Loss")
+        assert code_of(one()) != code_of(changed())
 
 
 def test_a_class_that_a_function_uses_is_a_part_of_it() -> None:

@@ -23,6 +23,9 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _SCALAR = (int, float, complex, str, bytes, type(None))
 
+# What a class may hold beside its functions.
+_PLAIN = (*_SCALAR, Tensor, np.ndarray, tuple, list, dict, set, frozenset)
+
 # What every module has: the rest of its attributes are the user's, and may change what it computes.
 _MODULE_KEYS = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
 
@@ -136,7 +139,7 @@ def _describe_class(kind: type, seen: dict[int, Any]) -> Iterator[Any]:
             for name, member in vars(one).items():
                 function = _function_of(member)
                 # Beside functions, names with underscores say where a class was written, not what it does.
-                plain = isinstance(function, _SCALAR) and not name.startswith("__")
+                plain = isinstance(function, _PLAIN) and not name.startswith("__")
                 if plain or isinstance(function, types.FunctionType):
                     yield name
                     yield from _describe(function, seen)
