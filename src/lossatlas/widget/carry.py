@@ -181,8 +181,9 @@ class Carried(traitlets.HasTraits):
         for number, (head, buffers) in enumerate([*self._live_session.measured(scene.hash), *measured]):
             spectra.append(head)
             sections[f"spectrum/{number}"] = _squeezed(b"".join(buffers))
+        recipe = order.landscape.recipe  # type: ignore[attr-defined]  # put there by the package
         head = {
-            "scene": scene_head(scene), "caption": caption, "depth": order.depth, "tolerance": order.tolerance,
+            "scene": scene_head(scene), "caption": caption, "recipe": recipe, "depth": order.depth, "tolerance": order.tolerance,
             "frames": [dataclasses.asdict(piece.frame) for piece in order.pieces],
             "fields": fields, "spectra": spectra,
         }  # fmt: skip
