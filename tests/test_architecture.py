@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "scene": {"objective", "geometry"},
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scale", "scene"},
     "held": {"geometry", "sampling", "landscape", "scene"},
+    "grids": {"objective", "geometry", "sampling", "scene", "held"},
     "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
     "at_point": {"jobs", "geometry", "curvature", "features", "landscape", "closeup"},
     "following": {"objective", "geometry", "features", "held"},
@@ -89,6 +90,7 @@ FORBIDDEN = dict.fromkeys(
     JUPYTER | EXTRAS,
 ) | {
     "held": {"torch"} | JUPYTER | EXTRAS,
+    "grids": {"torch"} | JUPYTER | EXTRAS,
     "figures": {"torch"} | EXTRAS,
     "widget": {"torch"} | EXTRAS,
 }

@@ -23,6 +23,7 @@ from lossatlas.difference import difference, subtract
 from lossatlas.features import CriticalPoint, Descent, Recorder, Sweep, Tracker, track
 from lossatlas.following import project
 from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
+from lossatlas.grids import from_grid
 from lossatlas.held import AnyLandscape, HeldLandscape, refusing
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -69,6 +70,7 @@ __all__ = [
     "compare",
     "difference",
     "explore",
+    "from_grid",
     "link",
     "sharpness",
     "spread",
