@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "landscape": {"jobs", "objective", "geometry", "sampling", "curvature", "features", "scale", "scene"},
     "held": {"geometry", "sampling", "landscape", "scene"},
     "grids": {"objective", "geometry", "sampling", "scene", "held"},
+    "hdf5": {"grids", "held"},
     "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
     "at_point": {"jobs", "geometry", "curvature", "features", "landscape", "closeup"},
     "following": {"objective", "geometry", "features", "held"},
@@ -59,12 +60,14 @@ JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", 
 # Packages that a user may lack.
 EXTRAS = {
     "accelerate",
+    "h5py",
     "lightning",
     "matplotlib",
     "pytorch_lightning",
     "tensorboard",
     "transformers",
     "xarray",
+    "zarr",
 }
 FORBIDDEN = dict.fromkeys(
     (
@@ -91,6 +94,7 @@ FORBIDDEN = dict.fromkeys(
 ) | {
     "held": {"torch"} | JUPYTER | EXTRAS,
     "grids": {"torch"} | JUPYTER | EXTRAS,
+    "hdf5": {"torch"} | JUPYTER | EXTRAS,
     "figures": {"torch"} | EXTRAS,
     "widget": {"torch"} | EXTRAS,
 }

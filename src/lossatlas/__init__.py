@@ -24,6 +24,7 @@ from lossatlas.features import CriticalPoint, Descent, Recorder, Sweep, Tracker,
 from lossatlas.following import project
 from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
 from lossatlas.grids import from_grid
+from lossatlas.hdf5 import from_hdf5
 from lossatlas.held import AnyLandscape, HeldLandscape, refusing
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -71,6 +72,7 @@ __all__ = [
     "difference",
     "explore",
     "from_grid",
+    "from_hdf5",
     "link",
     "sharpness",
     "spread",

@@ -24,8 +24,8 @@ NO_MODEL = (
     "to compute more."
 )
 
-# A spline takes n² numbers along a side of n.
-_MOST = 2048
+#: Points along a side, at most: a spline takes n² numbers for n.
+MOST = 2048
 
 # Levels of a map, as in float64, and how far one can zoom out of its home view.
 _LEVELS, _OUT = (-20, 40), 4
@@ -63,18 +63,30 @@ def from_grid(
     Raises TypeError or ValueError, in words, for what is no grid of real numbers and for an extent that is none.
     """
     found = _read(values, extent, field, fields)
-    first = next(iter(found.fields.values()))
-    shape = " × ".join(map(str, first.shape))
-    grid = Grid(found.fields, _extent(found.extent, first))
-    levels = _levels(grid)
     said = title or found.title or f"{next(iter(found.fields))} on a grid"
+    return landscape_of(found.fields, found.extent, said, axes=found.axes, caption=found.caption)
+
+
+def landscape_of(
+    fields: Mapping[str, np.ndarray],
+    extent: Any,
+    title: str,
+    *,
+    axes: tuple[tuple[str, float, str], ...],
+    caption: str = "",
+    notes: tuple[str, ...] = (),
+) -> HeldLandscape:
+    """Fields over a grid, as `from_grid` takes them. Raises TypeError or ValueError as it does."""
+    checked = _checked(fields)
+    first = next(iter(checked.values()))
+    grid = Grid(checked, _extent(extent, first))
+    made = f"Made of {' × '.join(map(str, first.shape))} values that were computed elsewhere; between them it is interpolated, error unknown"
     scene = Scene(
-        hash=digest(["grid", list(grid.extent), *map(_hashed, found.fields, found.fields.values())]),
-        title=said, axes=found.axes[: first.ndim], fields=tuple(found.fields), home=grid.extent, levels=levels, dtype="float64",
-        samples=0, turns=("", "", ""), directions=(), at=Turn(),
-        notes=(f"Made of {shape} values that were computed elsewhere; between them it is interpolated, error unknown.",),
+        hash=digest(["grid", list(grid.extent), *map(_hashed, checked, checked.values())]),
+        title=title, axes=axes[: first.ndim], fields=tuple(checked), home=grid.extent, levels=_levels(grid), dtype="float64",
+        samples=0, turns=("", "", ""), directions=(), at=Turn(), notes=(made, *notes),
     )  # fmt: skip
-    return HeldLandscape(scene, grid, caption=found.caption, without=NO_MODEL)
+    return HeldLandscape(scene, grid, caption=caption, without=NO_MODEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,9 +168,9 @@ def _within(places: np.ndarray, count: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """What a user passed, as plain values."""
+    """What a user passed, taken apart."""
 
-    fields: dict[str, np.ndarray]
+    fields: dict[str, Any]
     extent: Any
     title: str = ""
     caption: str = ""
@@ -175,7 +187,7 @@ def _read(values: Any, extent: Any, name: str, more: Mapping[str, Any] | None) -
         raise TypeError("extent is missing. Pass (a0, a1, b0, b1), or (a0, a1) for values along a line.")
     if isinstance(values, Mapping) or (more is not None and not isinstance(more, Mapping)):
         raise TypeError("Pass the values of one field, and others in fields, a mapping of names to arrays.")
-    return _Given(_checked({name: values, **(more or {})}), extent)
+    return _Given({name: values, **(more or {})}, extent)
 
 
 def _read_dataset(values: Any, name: str) -> _Given:
@@ -186,6 +198,9 @@ def _read_dataset(values: Any, name: str) -> _Given:
             f"The dimensions are {tuple(map(str, values.dims))}. Pass fields over b and a, or over a alone, with these coordinates."
         )
     axes = {dim: np.asarray(values.coords[dim].values) for dim in dims}
+    found = {
+        one: found[one] for one in sorted(found, key=lambda one: one != "loss")
+    }  # a store forgets their order
     fields, back = {}, {dim: bool(len(axis) > 1 and axis[0] > axis[-1]) for dim, axis in axes.items()}
     for one, array in found.items():
         if set(array.dims) != set(dims):
@@ -194,20 +209,19 @@ def _read_dataset(values: Any, name: str) -> _Given:
             )
         turned = np.asarray(array.transpose(*dims).values)
         fields[str(one)] = turned[tuple(slice(None, None, -1 if back[dim] else 1) for dim in dims)]
-    checked = _checked(fields)
-    ends = [end for dim in reversed(dims) for end in _ends(dim, axes[dim][:: -1 if back[dim] else 1])]
+    ends = [end for dim in reversed(dims) for end in even_ends(dim, axes[dim][:: -1 if back[dim] else 1])]
     about = {dim: values.coords[dim].attrs for dim in dims}
     named = tuple(
         (str(about[dim].get("long_name", dim)), float(about[dim].get("length_of_1", 1.0)), str(about[dim].get("unit_of_length", "")))
         for dim in reversed(dims)
     )  # fmt: skip
     return _Given(
-        checked, ends, str(values.attrs.get("title", "")), str(values.attrs.get("caption", "")), named
+        fields, ends, str(values.attrs.get("title", "")), str(values.attrs.get("caption", "")), named
     )
 
 
-def _ends(name: str, axis: np.ndarray) -> tuple[float, float]:
-    """The first and last coordinate. Raises ValueError where they are not evenly spaced."""
+def even_ends(name: str, axis: np.ndarray) -> tuple[float, float]:
+    """The first and the last of evenly spaced coordinates. Raises ValueError where they are none."""
     if not _is_real(axis) or not np.isfinite(axis).all():
         raise ValueError(f"The coordinate {name} holds values that are no finite numbers. Pass finite ones.")
     steps = np.diff(axis.astype(float))
@@ -251,9 +265,9 @@ def _array(name: str, values: Any) -> np.ndarray:
             f"The values of {name!r} have shape {found.shape}. Pass (rows of b, columns of a), or (n,) along a line, of at least 2 "
             "points a side."
         )
-    if max(found.shape) > _MOST:
+    if max(found.shape) > MOST:
         raise ValueError(
-            f"The values of {name!r} have shape {found.shape}, and a side may have {_MOST} points at most. Pass every second one."
+            f"The values of {name!r} have shape {found.shape}, and a side may have {MOST} points at most. Pass every second one."
         )
     copied = found.astype(np.float64)
     copied.flags.writeable = False
