@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point, learning, numbers, pictures
+from lossatlas import at_point, carried, learning, numbers, pictures
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -298,7 +298,7 @@ for _kind in (Landscape, HeldLandscape):
     setattr(_kind, "_repr_mimebundle_", _display)  # noqa: B010
     for _method in (
         pictures.figure, pictures.plot, pictures.to_png, pictures.to_svg, pictures.to_pdf,
-        numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray,
+        numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray, carried.to_vtk, carried.to_zarr,
     ):  # fmt: skip
         setattr(_kind, _method.__name__, _method)
 Profile.figure = pictures.profile_figure_of  # type: ignore[attr-defined]
