@@ -355,6 +355,16 @@ def test_a_page_is_sent_the_spline_and_told_that_its_error_is_unknown():
         session.close()
 
 
+def test_a_plane_that_cannot_be_turned_has_no_sliders():
+    explorer = la.from_grid(GOOD, SQUARE).explore()
+    try:
+        assert "turns" not in explorer.scene
+        with pytest.raises(TypeError, match="knows no directions to turn to"):
+            explorer.panel  # noqa: B018
+    finally:
+        explorer.close()
+
+
 def test_a_grid_is_shown_as_the_last_line_of_a_cell():
     for landscape in (
         la.from_grid(grid(quadratic, SQUARE, (51, 51)), SQUARE),
