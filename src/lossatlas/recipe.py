@@ -21,6 +21,7 @@ from lossatlas.geometry.remaking import (
     slice_again,
     source_of,
 )
+from lossatlas.held import AnyLandscape
 from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.objective.difference import difference_of
@@ -52,9 +53,14 @@ def recipe(landscape: Landscape) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def recipe_text(landscape: Landscape) -> str:
-    """The recipe as JSON text in one line of ASCII, as it travels in files: the same for the same landscape."""
-    return json.dumps(recipe(landscape), sort_keys=True, separators=(",", ":"), allow_nan=False)
+def recipe_of(landscape: AnyLandscape) -> dict[str, Any] | None:
+    """The recipe; of a map without its model the one that came with it, None where none did."""
+    return recipe(landscape) if isinstance(landscape, Landscape) else landscape.recipe
+
+
+def recipe_text(landscape: AnyLandscape) -> str:
+    """The recipe as JSON text in one line of ASCII, as it travels in files: the same for the same landscape, "null" for none."""
+    return json.dumps(recipe_of(landscape), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def recipe_vectors(landscape: Landscape) -> dict[str, Tensor]:

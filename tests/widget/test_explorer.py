@@ -70,7 +70,7 @@ def test_the_line_of_an_optimizer_is_as_it_is_set_when_a_point_is_clicked():
     model, x, y = small()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     explorer = la.explore(model, nn.functional.cross_entropy, (x, y), optimizer=optimizer, full_batch=True)
-    line = explorer._session._points._stability
+    line = explorer._session.points._stability
     assert line().limit == pytest.approx(20.0)
     optimizer.param_groups[0]["lr"] = 0.4
     assert line().limit == pytest.approx(5.0)
@@ -81,7 +81,7 @@ def test_the_line_of_an_optimizer_is_as_it_is_set_when_a_point_is_clicked():
     with pytest.raises(TypeError, match="Pass the torch.optim.Optimizer"):
         la.explore(model, nn.functional.cross_entropy, (x, y), optimizer=0.1)
     unknown = la.explore(model, nn.functional.cross_entropy, (x, y))
-    assert unknown._session._points._stability() is None
+    assert unknown._session.points._stability() is None
     unknown.close()
 
 

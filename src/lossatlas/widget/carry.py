@@ -15,16 +15,18 @@ import traitlets
 from lossatlas import jobs
 from lossatlas.figures.files import check_path, write_whole
 from lossatlas.geometry import check_point
+from lossatlas.held import HeldLandscape, ReadOnly
+from lossatlas.recipe import recipe_of
 from lossatlas.widget.bake import Baked, Estimate, Order, Teller, bake_work, order_of
 from lossatlas.widget.baked import Frozen, pack
 from lossatlas.widget.curves import parse_runs
 from lossatlas.widget.page import document, fragment
 from lossatlas.widget.paths import parse_paths
 from lossatlas.widget.picture import home_png
-from lossatlas.widget.protocol import PARTS, Message, scene_head
+from lossatlas.widget.protocol import PARTS, Message, Point, scene_head
 
 if TYPE_CHECKING:
-    from lossatlas.landscape import Landscape
+    from lossatlas.held import AnyLandscape
     from lossatlas.widget.session import Session
 
 _STATIC = Path(__file__).parent.parent / "static"
@@ -65,7 +67,7 @@ class Carried(traitlets.HasTraits):
     _baked_as: tuple[Any, ...] = ()  # of which scene, and how
 
     @property
-    def landscape(self) -> Landscape:
+    def landscape(self) -> AnyLandscape:
         """What is shown now."""
         raise NotImplementedError
 
@@ -99,7 +101,7 @@ class Carried(traitlets.HasTraits):
         teller = Teller(order) if progress else None
         tell = teller.tell if teller is not None else lambda done, of, nodes: None
         frozen, nodes = _wait(bake_work(order, tell), teller)
-        measured = [_wait(self._live_session.measure(at), teller) for at in points]
+        measured = [_wait(_measured(self._live_session, at), teller) for at in points]
         caption = _wait(order.landscape.caption_work({}), teller)
         payload = self._pack(order, frozen, measured, caption)
         self.baked = Baked(
@@ -117,7 +119,8 @@ class Carried(traitlets.HasTraits):
     ) -> Estimate:
         """What `bake` of the same would take, when it had to evaluate every node; a node is timed for it."""
         order = self._order(depth, fields, tolerance)
-        return order.estimate(_wait(_timed(order.landscape), None))
+        held = isinstance(order.landscape, HeldLandscape)  # which evaluates nothing
+        return order.estimate(0.0 if held else _wait(_timed(order.landscape), None))
 
     def to_html(
         self, path: Any, depth: int = 4, fields: str | Sequence[str] | None = None, **options: Any
@@ -178,12 +181,13 @@ class Carried(traitlets.HasTraits):
         parts = [name for name in PARTS if name not in _KERNEL_ONLY]
         sections.update({f"part/{name}": _squeezed((_STATIC / f"{name}.js").read_bytes()) for name in parts})
         spectra = []
-        for number, (head, buffers) in enumerate([*self._live_session.measured(scene.hash), *measured]):
+        for number, (head, buffers) in enumerate(
+            [*self._live_session.points.finished(scene.hash), *measured]
+        ):
             spectra.append(head)
             sections[f"spectrum/{number}"] = _squeezed(b"".join(buffers))
-        recipe = order.landscape.recipe  # type: ignore[attr-defined]  # put there by the package
         head = {
-            "scene": scene_head(scene), "caption": caption, "recipe": recipe, "depth": order.depth, "tolerance": order.tolerance,
+            "scene": scene_head(scene), "caption": caption, "recipe": recipe_of(order.landscape), "depth": order.depth, "tolerance": order.tolerance,
             "frames": [dataclasses.asdict(piece.frame) for piece in order.pieces],
             "fields": fields, "spectra": spectra,
         }  # fmt: skip
@@ -204,7 +208,7 @@ class Carried(traitlets.HasTraits):
         return state
 
 
-def _one_pass(landscape: Landscape) -> tuple[str, ...]:
+def _one_pass(landscape: AnyLandscape) -> tuple[str, ...]:
     """The fields that come from one forward pass with the first."""
     first = landscape.fields[0]
     return tuple(name for name in landscape.fields if landscape.layer_of(name) == landscape.layer_of(first))
@@ -228,7 +232,7 @@ def _wait(work: Generator[None, None, Any], teller: Teller | None) -> Any:
         raise
 
 
-def _timed(landscape: Landscape) -> Generator[None, None, float]:
+def _timed(landscape: AnyLandscape) -> Generator[None, None, float]:
     """Seconds of a node, by a few new ones."""
     a0, a1, b0, b1 = landscape.home
     # No nodes, so that none of them is known already.
@@ -243,6 +247,15 @@ def _timed(landscape: Landscape) -> Generator[None, None, float]:
 def _point(at: Sequence[float], on_line: bool) -> tuple[float, float]:
     """A point of a plane, or an a of a line."""
     return check_point("a point of spectra", (at, 0.0) if on_line and isinstance(at, int | float) else at)
+
+
+def _measured(session: Session, at: tuple[float, float]) -> Generator[None, None, Message]:
+    """What a click there would find, as a job."""
+    landscape = session.landscape
+    if isinstance(landscape, HeldLandscape):
+        raise ReadOnly(landscape.without)
+    span = landscape.home[1] - landscape.home[0]
+    return session.points.measured(Point("", 0, session.epoch, at, span), landscape)
 
 
 def _squeezed(data: bytes) -> bytes:
