@@ -52,6 +52,7 @@ ROOMS: dict[str, set[str]] = {
         "scene",
         "landscape",
         "held",
+        "recipe",
         "closeup",
         "following",
         "difference",

@@ -336,8 +336,8 @@ export class ExplorerView {
     this.#equipped = part !== null;
     if (part && !this.#signal.aborted) this.#open(part);
     // What was found at points stands on the map.
-    const point = part && local?.spectra.length && (await this.#session.part("point"));
-    if (point && !this.#signal.aborted) this.#point ??= /** @type {any} */ (this.#open(point));
+    const point = local?.spectra.length && (await this.#session.part("point"));
+    if (point) this.#point ??= /** @type {any} */ (this.#open(point));
   }
 
   /** @param {{open(host: import("./host.js").Host): Piece}} part */
@@ -429,9 +429,7 @@ export class ExplorerView {
     Object.assign(this.element.dataset, {state, slice, epoch: String(session.epoch)});
     this.#header.draw(scene, session.fieldName, model.get("scale") ?? "auto", session.scale, session.tolerance);
     this.#sliders.hidden = !scene?.turns || !source.answers;
-    const {pending} = source;
-    const hash = this.#pane.subject?.hash ?? session.hash;
-    const {closed} = source;
+    const {pending, closed} = source;
     this.#status.draw({
       state,
       pending,
@@ -440,7 +438,7 @@ export class ExplorerView {
       finished: this.#complete(),
       scale: session.scale,
       dtype: scene?.dtype ?? "",
-      hash,
+      hash: this.#pane.subject?.hash ?? session.hash,
       mode: scene?.mode ?? "",
       notes: scene?.notes ?? [],
       closed,
