@@ -25,7 +25,6 @@ from lossatlas.geometry import (
     check_coordinates,
     check_count,
     check_extent,
-    check_home,
     check_interval,
     check_point,
     check_shape,
@@ -52,7 +51,7 @@ from lossatlas.sampling import (
     previews_in_words,
     seen,
 )
-from lossatlas.scene import Scene, scene_of
+from lossatlas.scene import Scene, check_scene, scene_of
 
 # Nodes per side of a tile of curvature in the explorer: each takes products instead of a pass.
 _CURVATURE_NODES = 5
@@ -79,31 +78,8 @@ class Landscape:
         extent: Sequence[float] | None = None,
         title: str | None = None,
     ) -> None:
-        if not isinstance(objective, Objective):
-            raise TypeError(f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective.")
-        if not isinstance(plane, Plane | Line):
-            raise TypeError(
-                f"plane is a {type(plane).__name__}. Pass a lossatlas.Plane, as in Plane.random(objective)."
-            )
-        if plane.size != objective.size:
-            raise ValueError(
-                f"The plane has vectors of length {plane.size}, but the objective has P = {objective.size} parameters. "
-                "Make the plane from this objective."
-            )
-        if plane.origin.dtype != objective.dtype or plane.origin.device != objective.device:
-            raise ValueError(
-                f"The plane is {plane.origin.dtype} on {plane.origin.device}, but the objective is {objective.dtype} "
-                f"on {objective.device}. Convert origin, u and v first."
-            )
+        self.home = check_scene(objective, plane, extent)
         self.objective, self.slice = objective, plane
-        self.home = check_home(plane, extent)
-        level = level_of(self.home)
-        if not self.levels[0] <= level <= self.levels[1]:
-            a0, a1, b0, b1 = self.home
-            raise ValueError(
-                f"The home view is {max(a1 - a0, b1 - b0):g} wide, which is level z = {level}. In {objective.dtype} a map "
-                f"reaches from z = {self.levels[0]} to {self.levels[1]}: choose an extent between."
-            )
         self._title = title
         self._turn = Turn()
         self._family = Family(objective, plane)
