@@ -1,7 +1,7 @@
 """How nodes are evaluated and tiles put together: store, passes, the drawn spline."""
 
 from lossatlas.sampling.evaluator import Evaluator
-from lossatlas.sampling.family import Family
+from lossatlas.sampling.family import Family, Keeping
 from lossatlas.sampling.layer import Layer
 from lossatlas.sampling.preview import Preview, paying, preview_of, seen
 from lossatlas.sampling.preview import in_words as previews_in_words
@@ -14,6 +14,7 @@ from lossatlas.sampling.tile import Pass, Sample, Tile, checks_of, nodes_of, par
 __all__ = [
     "Evaluator",
     "Family",
+    "Keeping",
     "Layer",
     "Map",
     "NodeStore",
