@@ -23,6 +23,7 @@ from lossatlas.difference import difference, subtract
 from lossatlas.features import CriticalPoint, Descent, Recorder, Sweep, Tracker, track
 from lossatlas.following import project
 from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
+from lossatlas.held import AnyLandscape, HeldLandscape, refusing
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.sampling import Map, Profile, Tile
@@ -44,6 +45,7 @@ __all__ = [
     "Diagonal",
     "Direction",
     "EvaluationError",
+    "HeldLandscape",
     "Jet",
     "Landscape",
     "Line",
@@ -140,7 +142,7 @@ def explore(
 
 
 def _explore(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     *,
     optimizer: Optimizer | None = None,
     full_batch: bool = False,
@@ -155,7 +157,8 @@ def _explore(
     from lossatlas.widget import Explorer
 
     known = _known_traits("explore", traits)
-    explorer = Explorer(landscape, stability=_line_of(optimizer, full_batch, landscape.objective), **known)
+    line = None if optimizer is None else _line_of(optimizer, full_batch, landscape.objective)
+    explorer = Explorer(landscape, stability=line or (lambda: None), **known)
     if recorder is not None:
         explorer.add_run(recorder)
     return explorer
@@ -192,7 +195,7 @@ def link(*explorers: Explorer, what: Sequence[str] = ("view", "domain", "levels"
 
 
 def compare(
-    landscapes: Sequence[Landscape],
+    landscapes: Sequence[AnyLandscape],
     names: Sequence[str] | None = None,
     columns: int | None = None,
     difference: bool | None = None,
@@ -214,7 +217,7 @@ def compare(
 
 def to_tensorboard(
     writer: Any,
-    landscape: Landscape | None = None,
+    landscape: AnyLandscape | None = None,
     trajectory: Trajectory | None = None,
     spectrum: Spectrum | None = None,
     *,
@@ -240,12 +243,8 @@ def to_tensorboard(
     to_tensorboard(writer, landscape, trajectory, spectrum, step=step, tag=tag, theme=theme, **looks)
 
 
-def _line_of(
-    optimizer: Optimizer | None, full_batch: bool, objective: Objective
-) -> Callable[[], Stability | None]:
-    """What the stability line of an optimizer is whenever it is asked for; None without one, or when it has gone."""
-    if optimizer is None:
-        return lambda: None
+def _line_of(optimizer: Optimizer, full_batch: bool, objective: Objective) -> Callable[[], Stability | None]:
+    """What the stability line of an optimizer is whenever it is asked for; None when it has gone."""
     decay = objective.weight_decay
     stability_of(optimizer, full_batch, decay)  # a wrong call raises here
     alive = weakref.ref(optimizer)
@@ -277,25 +276,30 @@ def _spectrum_figure(
     )  # fmt: skip
 
 
-def _display(landscape: Landscape, **kwargs: Any) -> Any:
+def _display(landscape: AnyLandscape, **kwargs: Any) -> Any:
     """A landscape as the last line of a cell shows its explorer."""
     return _explore(landscape)._repr_mimebundle_(**kwargs)
 
 
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
-Landscape.explore = _explore  # type: ignore[attr-defined]
 Landscape.__sub__ = subtract  # type: ignore[operator]
-for _method in (
+for _measured in (
     at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point,
-    at_point.descend, at_point.sweep,
-    pictures.figure, pictures.plot, pictures.to_png, pictures.to_svg, pictures.to_pdf,
-    numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray, project,
+    at_point.descend, at_point.sweep, project,
 ):  # fmt: skip
-    setattr(Landscape, _method.__name__, _method)
+    setattr(Landscape, _measured.__name__, _measured)
+    setattr(HeldLandscape, _measured.__name__, refusing(_measured))
+for _kind in (Landscape, HeldLandscape):
+    setattr(_kind, "explore", _explore)  # noqa: B010 - for mypy they have no such attribute
+    setattr(_kind, "_repr_mimebundle_", _display)  # noqa: B010
+    for _method in (
+        pictures.figure, pictures.plot, pictures.to_png, pictures.to_svg, pictures.to_pdf,
+        numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray,
+    ):  # fmt: skip
+        setattr(_kind, _method.__name__, _method)
 Profile.figure = pictures.profile_figure_of  # type: ignore[attr-defined]
 Descent.figure = pictures.descent_figure_of  # type: ignore[attr-defined]
 Sweep.figure = pictures.sweep_figure_of  # type: ignore[attr-defined]
 Trajectory.figure = learning.figure  # type: ignore[attr-defined]
 Trajectory.scatter = learning.scatter  # type: ignore[attr-defined]
 Spectrum.figure = _spectrum_figure  # type: ignore[attr-defined]
-Landscape._repr_mimebundle_ = _display  # type: ignore[attr-defined]

@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossatlas.geometry import Turn, same_slice
+from lossatlas.held import AnyLandscape, HeldLandscape, ReadOnly
 from lossatlas.landscape import Landscape
 from lossatlas.objective.difference import difference_of
 from lossatlas.sampling import Family
 
 
-def difference(first: Landscape, second: Landscape, *, title: str | None = None) -> Landscape:
+def difference(first: AnyLandscape, second: AnyLandscape, *, title: str | None = None) -> Landscape:
     """The landscape of first − second, in every field that both have; `first - second` is the same.
 
     The generalisation gap is `landscape.on(validation_data) - landscape`. Nodes that either has evaluated are not evaluated
     again, and turning the plane turns both, by the directions of the first. Every stated error is that of the difference
     itself, whose noise floor is that of the two losses. Its curvature is that of the difference: the Hessian is the
     difference of the Hessians. title: by default from the titles of the two. Raises TypeError for what is no landscape,
-    ValueError when the planes are not the same.
+    ValueError when one has no model, and when the planes are not the same.
     """
-    for name, one in (("first", first), ("second", second)):
-        if not isinstance(one, Landscape):
-            raise TypeError(f"{name} is a {type(one).__name__}. Pass a lossatlas.Landscape.")
+    first, second = _with_model("first", first), _with_model("second", second)
     if not same_slice(first.slice, second.slice):
         raise ValueError(
             f"The landscapes lie on different planes (recipes {first.slice.hash} and {second.slice.hash}): their a and b mean "
@@ -37,6 +36,14 @@ def difference(first: Landscape, second: Landscape, *, title: str | None = None)
     made._evaluator = made._family.first
     made._directions = None if made.on_line else bases[0].directions
     return made.turned(turn)
+
+
+def _with_model(name: str, one: Any) -> Landscape:
+    if isinstance(one, HeldLandscape):
+        raise ReadOnly(f"A difference is evaluated, node by node. {one.without}")
+    if not isinstance(one, Landscape):
+        raise TypeError(f"{name} is a {type(one).__name__}. Pass a lossatlas.Landscape.")
+    return one
 
 
 def subtract(first: Landscape, second: Any) -> Landscape:

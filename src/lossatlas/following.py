@@ -11,7 +11,7 @@ from lossatlas.features import Recorder
 from lossatlas.geometry import Direction, Frame, Plane, Shadow, Trajectory, shadow_of
 from lossatlas.geometry.quantities import quantity
 from lossatlas.geometry.trajectory import Curves
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 
 # What a view of a run shows, as a multiple of the run.
 _ROOM = 1.4
@@ -32,7 +32,7 @@ class _Measured:
     values: list[float]
 
 
-def project(landscape: Landscape, run: Trajectory | Recorder) -> Shadow:
+def project(landscape: AnyLandscape, run: Trajectory | Recorder) -> Shadow:
     """A run on this plane: the points nearest to its parameters, (T, 2), and how far each is from the plane, (T,).
 
     By least squares in float64. Raises TypeError for what is no run, and ValueError for one of another model or of sketches.
@@ -106,7 +106,7 @@ class Followed:
         """Each so many of the kept steps after this one are about so many at most; all of a run that has ended."""
         return 1 if self.ended or self.recorder is None else max(1, self.recorder.kept_since(step) // most)
 
-    def since(self, step: int, landscape: Landscape, most: int, every: int = 1) -> Shadow | None:
+    def since(self, step: int, landscape: AnyLandscape, most: int, every: int = 1) -> Shadow | None:
         """The first `most` kept steps after this one, on the plane of the landscape; None where there are none.
 
         every: of one that is recorded still, each so many, the last one among them.
@@ -126,7 +126,7 @@ class Followed:
         return recorded(self._run)
 
 
-def components_of(landscape: Landscape, runs: Sequence[Trajectory]) -> tuple[Direction, Direction]:
+def components_of(landscape: AnyLandscape, runs: Sequence[Trajectory]) -> tuple[Direction, Direction]:
     """The principal components of runs together, as directions. Raises ValueError where they span no plane."""
     plane = Plane.pca(landscape.objective, runs)
     of = (
@@ -141,7 +141,7 @@ def components_of(landscape: Landscape, runs: Sequence[Trajectory]) -> tuple[Dir
     return first, second
 
 
-def view_of(landscape: Landscape, runs: Sequence[Trajectory]) -> dict[str, object]:
+def view_of(landscape: AnyLandscape, runs: Sequence[Trajectory]) -> dict[str, object]:
     """Where runs lie on this plane: the centre and the width in a that hold them, with some room about them."""
     points = np.concatenate([project(landscape, run).points for run in runs])
     low, high = points.min(axis=0), points.max(axis=0)

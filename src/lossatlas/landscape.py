@@ -121,6 +121,16 @@ class Landscape:
         return isinstance(self.slice, Line)
 
     @property
+    def reach(self) -> float:
+        """The largest coordinate that the dtype of the plane's vectors holds."""
+        return self.slice.reach
+
+    @property
+    def model_changed(self) -> bool:
+        """Whether the user's model is no longer the one that this shows."""
+        return self.objective.model_changed
+
+    @property
     def evaluated(self) -> int:
         """How many nodes have been evaluated, of any field."""
         kinds = [self.kept[kind].store for kind in KINDS if kind in self.kept]
@@ -140,7 +150,7 @@ class Landscape:
                 if b is None
                 else "A point of a line has no b. Pass a alone."
             )
-        a, b = check_coordinates(a, 0.0 if b is None else b, self.slice)
+        a, b = check_coordinates(a, 0.0 if b is None else b, self.reach, str(self.slice.origin.dtype))
         points = list(zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
         jobs.call(layer.evaluator.evaluate(points))
         if not points:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lossatlas.geometry import check_count
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
+from lossatlas.pictures import line_profile
 
 # What an array of a file may not be called: coordinates and the rest have these names.
 _TAKEN = ("a", "b", "about")
@@ -35,24 +36,26 @@ class Numbers:
 
 
 def numbers(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     extent: Sequence[float] | None = None,
     *,
     pixels: tuple[int, int] | int = (129, 129),
-    fields: Sequence[str] | str = ("loss",),
+    fields: Sequence[str] | str | None = None,
     tolerance: float = 0.01,
 ) -> Numbers:
     """Fields over a view, the home view by default, as `landscape.map` draws them within tolerance; 0: every value evaluated.
 
-    pixels: (rows of b, columns of a); on a line a number of points, which are exact. fields: names, or "all". Raises ValueError
+    pixels: (rows of b, columns of a); on a line a number of points, which are exact. fields: names, "all", or by default the first. Raises ValueError
     for what is none of these, EvaluationError when the model raises.
     """
     names = _names(landscape, fields)
     if landscape.on_line:
         count = check_count(pixels if isinstance(pixels, int) else max(pixels))
-        values = {name: np.asarray(landscape.grid(extent, count, field=name)) for name in names}
-        a0, a1 = landscape.home[:2] if extent is None else (float(end) for end in extent)
-        return Numbers(np.linspace(a0, a1, count), np.empty(0), values, dict.fromkeys(names, 0.0), _about(landscape))  # fmt: skip
+        profiles = {name: line_profile(landscape, extent, count, name) for name in names}
+        return Numbers(
+            next(iter(profiles.values())).a, np.empty(0), {name: one.values for name, one in profiles.items()},
+            {name: one.error for name, one in profiles.items()}, _about(landscape),
+        )  # fmt: skip
     maps = {name: landscape.map(extent, pixels, tolerance, field=name) for name in names}
     first = next(iter(maps.values()))
     rows, columns = first.values.shape
@@ -62,7 +65,9 @@ def numbers(
     )  # fmt: skip
 
 
-def _names(landscape: Landscape, fields: Sequence[str] | str) -> list[str]:
+def _names(landscape: AnyLandscape, fields: Sequence[str] | str | None) -> list[str]:
+    if fields is None:
+        return list(landscape.fields[:1])
     if fields == "all":
         return list(landscape.fields)
     names = [fields] if isinstance(fields, str) else list(dict.fromkeys(fields))
@@ -75,7 +80,7 @@ def _names(landscape: Landscape, fields: Sequence[str] | str) -> list[str]:
     return names
 
 
-def _about(landscape: Landscape) -> dict[str, Any]:
+def _about(landscape: AnyLandscape) -> dict[str, Any]:
     scene = landscape.scene
     return {
         "title": scene.title, "caption": landscape.caption(), "recipe": scene.hash,
@@ -84,7 +89,7 @@ def _about(landscape: Landscape) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def to_npz(landscape: Landscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
+def to_npz(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """Write fields over a view as one .npz: `a`, `b`, an array per field by its name, and `about`, JSON text.
 
     `json.loads(str(np.load(path)["about"]))` has title, caption, recipe, axes and the error of each field; nothing is pickled.
@@ -99,7 +104,7 @@ def to_npz(landscape: Landscape, path: Any, extent: Sequence[float] | None = Non
     write_whole(where, data.getvalue())
 
 
-def to_csv(landscape: Landscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
+def to_csv(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """Write fields over a view as CSV: after comment lines (#) a row per point with a, b and each field, b rising slowest.
 
     Read it by `pandas.read_csv(path, comment="#")`. options and errors as of `numbers`; a failure leaves no file.
@@ -124,7 +129,7 @@ def _comments(found: Numbers) -> list[tuple[str, Any]]:
     return about + [(f"error of {name}", error) for name, error in found.error.items()]
 
 
-def to_xarray(landscape: Landscape, extent: Sequence[float] | None = None, **options: Any) -> Any:
+def to_xarray(landscape: AnyLandscape, extent: Sequence[float] | None = None, **options: Any) -> Any:
     """Fields over a view as an xarray.Dataset of dimensions b and a, with what they are as attributes.
 
     options and errors as of `numbers`; ImportError, saying what to install, where xarray is missing.

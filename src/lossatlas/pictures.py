@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lossatlas.geometry import Extent, check_extent, check_interval
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape, HeldLandscape
 from lossatlas.sampling import Map, Profile
 from lossatlas.scale import scale_of
 
@@ -23,13 +24,13 @@ _WIDTH = 6.0
 
 
 def figure(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     extent: Sequence[float] | None = None,
     *,
     pixels: tuple[int, int] | int = _SURFACE,
     num: int = 201,
     tolerance: float = 0.01,
-    field: str = "loss",
+    field: str | None = None,
     scale: Any = "auto",
     colormap: str = "viridis",
     domain: Sequence[float] | None = None,
@@ -37,13 +38,13 @@ def figure(
 ) -> Any:
     """The landscape as a Plotly figure: the surface over a plane's extent with its isolines, or the profile of a line.
 
-    extent: the home view by default; pixels: points per side, or (rows of b, columns of a), drawn as `landscape.map` draws them
+    extent: the home view by default; field: "loss", or the first that there is; pixels: points per side, or (rows of b, columns of a), drawn as `landscape.map` draws them
     within tolerance; num: points of a profile, which are exact. scale: "auto", "linear", "log", "symlog" or
     "symlog:c"; domain: values (low, high) of the first and the last colour; camera: as of Plotly. Raises
     ValueError for what is none of these, EvaluationError when the model raises.
     """
     if landscape.on_line:
-        return profile_of_line(landscape, extent, num, field)
+        return profile_of_line(landscape, extent, num, field or landscape.fields[0])
     from lossatlas.figures.surface import surface_figure
 
     chart = chart_at(
@@ -53,25 +54,27 @@ def figure(
 
 
 def chart_at(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     extent: Sequence[float] | None,
     *,
     pixels: tuple[int, int] | int = _PLOT,
     tolerance: float = 0.01,
-    field: str = "loss",
+    field: str | None = None,
     **looks: Any,
 ) -> Chart:
     """The view as it is drawn; looks: scale, colormap, domain and levels, as of `plot`."""
     from lossatlas.figures.chart import check_looks
 
     check_looks(*(looks.get(name, usual) for name, usual in _LOOKS.items()))
-    return chart_from(landscape, landscape.map(extent, pixels, tolerance, field=field), **looks)
+    return chart_from(
+        landscape, landscape.map(extent, pixels, tolerance, field=field or landscape.fields[0]), **looks
+    )
 
 
 _LOOKS: dict[str, Any] = {"scale": "auto", "colormap": "viridis", "domain": None, "levels": "auto"}
 
 
-def chart_from(landscape: Landscape, found: Map, **looks: Any) -> Chart:
+def chart_from(landscape: AnyLandscape, found: Map, **looks: Any) -> Chart:
     """A map of this landscape as it is drawn."""
     from lossatlas.figures.chart import chart_of
 
@@ -81,22 +84,24 @@ def chart_from(landscape: Landscape, found: Map, **looks: Any) -> Chart:
     )  # fmt: skip
 
 
-def profile_of_line(landscape: Landscape, extent: Sequence[float] | None, num: int, field: str) -> Any:
+def profile_of_line(landscape: AnyLandscape, extent: Sequence[float] | None, num: int, field: str) -> Any:
     """The profile of a landscape on a line, over its home view by default."""
     from lossatlas.figures import profile_figure
     from lossatlas.figures.words import axis_title
 
     profile = line_profile(landscape, extent, num, field)
     scene = landscape.scene
-    points = [(label, a) for label, a, _ in landscape.slice.points]
+    points = [(label, a) for label, a, _ in scene.points]
     return profile_figure(
         profile.a, profile.values, title=scene.title, axis=axis_title("a", scene.axes[0]), field=field, points=points,
     )  # fmt: skip
 
 
-def line_profile(landscape: Landscape, extent: Sequence[float] | None, num: int, field: str) -> Profile:
-    """Exact values over an extent (a0, a1) of a line."""
+def line_profile(landscape: AnyLandscape, extent: Sequence[float] | None, num: int, field: str) -> Profile:
+    """Values over an extent (a0, a1) of a line: exact, or what is drawn through those that are held."""
     a0, a1 = landscape.home[:2] if extent is None else check_interval(extent)
+    if isinstance(landscape, HeldLandscape):
+        return landscape.drawn_profile(a0, a1, num, field=field)
     return landscape.profile(a0, a1, num, field=field)
 
 
@@ -139,11 +144,11 @@ def sweep_figure_of(sweep: Sweep, title: str | None = None) -> Any:
 
 
 def plot(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     ax: Any = None,
     *,
     extent: Sequence[float] | None = None,
-    field: str = "loss",
+    field: str | None = None,
     scale: Any = "auto",
     colormap: str = "viridis",
     domain: Sequence[float] | None = None,
@@ -188,10 +193,10 @@ class Drawing:
 
 
 def drawing_of(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     extent: Sequence[float] | None,
     *,
-    field: str = "loss",
+    field: str | None = None,
     relief: float = 0.0,
     pixels: tuple[int, int] | int = _PLOT,
     tolerance: float = 0.01,
@@ -208,7 +213,9 @@ def drawing_of(
     if isinstance(relief, bool) or not isinstance(relief, int | float) or not 0 <= relief <= 1:
         raise ValueError(f"relief is {relief!r}. Pass a number from 0 (none) to 1.")
     if landscape.on_line:
-        return _curve(landscape, extent, num=num, field=field, theme=theme, paper=paper, **looks)
+        return _curve(
+            landscape, extent, num=num, field=field or landscape.fields[0], theme=theme, paper=paper, **looks
+        )
     view = landscape.home if extent is None else check_extent(extent)
     shape = _shape(view, pixels) if isinstance(pixels, int) else pixels
     chart = chart_at(landscape, view, pixels=shape, tolerance=tolerance, field=field, **looks)
@@ -226,7 +233,7 @@ def _shape(view: Extent, longest: int) -> tuple[int, int]:
 
 
 def _curve(
-    landscape: Landscape,
+    landscape: AnyLandscape,
     extent: Any,
     *,
     num: int,
@@ -244,7 +251,7 @@ def _curve(
     profile, scene = line_profile(landscape, extent, num, field), landscape.scene
     chosen = scale_of(scale, profile.values)
     points = [(name, a) for name, a, _ in scene.points]
-    said = f"Drawn is {field} at {len(profile.a)} points, every value evaluated."
+    said = f"Drawn is {field} at {len(profile.a)} points, {_exactness(profile.error)}."
     return Drawing(
         lambda ax: plot_curve(
             profile.a, profile.values, ax, scale=chosen, field=field, title=scene.title,
@@ -254,7 +261,18 @@ def _curve(
     )  # fmt: skip
 
 
-def to_png(landscape: Landscape, path: Any, extent: Sequence[float] | None = None, *, dpi: float = 300, **options: Any) -> None:  # fmt: skip
+def _exactness(error: float) -> str:
+    """What the error of a profile means, in words."""
+    if not error:
+        return "every value evaluated"
+    return (
+        f"to ± {error:.2g}"
+        if math.isfinite(error)
+        else "interpolated between values that are held, error unknown"
+    )
+
+
+def to_png(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, *, dpi: float = 300, **options: Any) -> None:  # fmt: skip
     """Write the landscape as a PNG; width: in inches, dpi: pixels per inch; further options as of `plot`.
 
     The caption (what the axes mean, data, error, recipe) travels inside. Raises TypeError or ValueError for a path or options
@@ -263,18 +281,18 @@ def to_png(landscape: Landscape, path: Any, extent: Sequence[float] | None = Non
     _write(landscape, path, ".png", extent, dpi=dpi, **options)
 
 
-def to_svg(landscape: Landscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
+def to_svg(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """The same as an SVG: isolines are lines, text is text, and the values are one picture behind them."""
     _write(landscape, path, ".svg", extent, **options)
 
 
-def to_pdf(landscape: Landscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
+def to_pdf(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """The same as a PDF."""
     _write(landscape, path, ".pdf", extent, **options)
 
 
 def _write(
-    landscape: Landscape, path: Any, suffix: str, extent: Any, *, dpi: float = 300, width: float = _WIDTH, **options: Any
+    landscape: AnyLandscape, path: Any, suffix: str, extent: Any, *, dpi: float = 300, width: float = _WIDTH, **options: Any
 ) -> None:  # fmt: skip
     from lossatlas.figures.files import check_path, save
 

@@ -29,6 +29,7 @@ class Scene:
     mode: str = ""  # of normalisation layers; "" of a plain function
     points: tuple[tuple[str, float, float], ...] = ()  # what is marked: a name, a, b
     about: tuple[str, ...] = ()  # each axis in words: its recipe, its length, its angle to the other
+    difference: bool = False  # of two losses, whose values are of both signs
 
 
 def check_scene(objective: Objective, plane: Plane | Line, extent: Sequence[float] | None) -> Extent:
@@ -94,6 +95,7 @@ def scene_of(
         mode=objective.mode,
         points=plane.points,
         about=_words_of(plane, lengths, unit),
+        difference=bool(objective.terms),
     )
 
 

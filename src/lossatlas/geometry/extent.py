@@ -72,8 +72,8 @@ def check_home(plane: Slice, extent: Sequence[float] | None) -> Extent:
     return (*check_interval(extent[:2] if len(extent) == 4 and not any(extent[2:]) else extent), 0.0, 0.0)
 
 
-def check_coordinates(a: Any, b: Any, plane: Slice) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates as float64 arrays of one shape. Raises ValueError where they are not finite or beyond the plane's dtype."""
+def check_coordinates(a: Any, b: Any, reach: float, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates as float64 arrays of one shape. Raises ValueError where they are not finite or beyond the reach of a dtype."""
     try:
         a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -86,8 +86,8 @@ def check_coordinates(a: Any, b: Any, plane: Slice) -> tuple[np.ndarray, np.ndar
             raise ValueError(
                 f"{name} holds {bad} non-finite coordinates among {values.size}. Pass finite ones."
             )
-        if values.size and np.abs(values).max() > plane.reach:
+        if values.size and np.abs(values).max() > reach:
             raise ValueError(
-                f"{name} reaches {np.abs(values).max():g}, beyond {plane.origin.dtype}. Stay within ±{plane.reach:.2g}."
+                f"{name} reaches {np.abs(values).max():g}, beyond {dtype}. Stay within ±{reach:.2g}."
             )
     return a, b

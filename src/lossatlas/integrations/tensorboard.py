@@ -12,8 +12,8 @@ import numpy as np
 
 from lossatlas.curvature import Spectrum
 from lossatlas.geometry import Trajectory
+from lossatlas.held import AnyLandscape
 from lossatlas.integrations.watched import extra
-from lossatlas.landscape import Landscape
 
 # What is called of a writer.
 _NEEDED = ("add_scalar", "add_image", "add_text", "flush")
@@ -32,7 +32,7 @@ _BEYOND = 8.0
 
 def to_tensorboard(
     writer: Any,
-    landscape: Landscape | None = None,
+    landscape: AnyLandscape | None = None,
     trajectory: Trajectory | None = None,
     spectrum: Spectrum | None = None,
     *,
@@ -44,10 +44,10 @@ def to_tensorboard(
     """See `lossatlas.to_tensorboard`."""
     extra("tensorboard", "to_tensorboard", "tensorboard")
     for name, given, kind in (
-        ("landscape", landscape, Landscape), ("trajectory", trajectory, Trajectory), ("spectrum", spectrum, Spectrum),
+        ("landscape", landscape, AnyLandscape), ("trajectory", trajectory, Trajectory), ("spectrum", spectrum, Spectrum),
     ):  # fmt: skip
         if given is not None and not isinstance(given, kind):
-            raise TypeError(f"{name} is a {type(given).__name__}. Pass a {kind.__name__}.")
+            raise TypeError(f"{name} is a {type(given).__name__}. Pass a {name.capitalize()}.")
     if landscape is None and trajectory is None and spectrum is None:
         raise ValueError("There is nothing to write. Pass a landscape, a trajectory or a spectrum.")
     _checked_writer(writer)
@@ -130,7 +130,7 @@ def _extremes(spectrum: Spectrum) -> dict[str, float]:
 
 
 def _map(
-    landscape: Landscape, trajectory: Trajectory | None, theme: str, looks: dict[str, Any]
+    landscape: AnyLandscape, trajectory: Trajectory | None, theme: str, looks: dict[str, Any]
 ) -> np.ndarray:
     from lossatlas.figures.files import pixels
     from lossatlas.figures.over import plot_path
@@ -148,7 +148,7 @@ def _map(
     return pixels(draw, width=_WIDTH, aspect=drawing.aspect, dpi=_DPI, paper=drawing.paper)
 
 
-def _path(landscape: Landscape, trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray] | None:
+def _path(landscape: AnyLandscape, trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray] | None:
     """Where rows lie on the plane, (T, 2), and how far from it, (T,); a line has no room for a path."""
     if landscape.on_line:
         return None

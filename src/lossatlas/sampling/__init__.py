@@ -3,6 +3,7 @@
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.family import Family, Keeping
 from lossatlas.sampling.layer import Layer
+from lossatlas.sampling.mosaic import mosaic
 from lossatlas.sampling.preview import Preview, paying, preview_of, seen
 from lossatlas.sampling.preview import in_words as previews_in_words
 from lossatlas.sampling.profile import Profile
@@ -28,6 +29,7 @@ __all__ = [
     "checks_of",
     "draw",
     "grid_points",
+    "mosaic",
     "nodes_of",
     "parts",
     "paying",

@@ -51,9 +51,10 @@ def interpolate(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def sample(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The same function at any rows and columns, in steps between nodes: (len(rows), len(columns))."""
+    """The same function at any rows and columns, in steps between nodes: (len(rows), len(columns)); one row is all rows."""
     matrix = spline_at if np.isfinite(values).all() else _linear_at
-    return _spread(values, matrix(values.shape[0], rows), matrix(values.shape[1], columns))
+    across = np.ones((len(rows), 1)) if len(values) == 1 else matrix(values.shape[0], rows)
+    return _spread(values, across, matrix(values.shape[1], columns))
 
 
 def sample_at(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

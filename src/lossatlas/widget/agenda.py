@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.sampling import Pass, Point, Preview, spread_of
 from lossatlas.scale import auto_scale, drawn
 from lossatlas.widget.protocol import Tolerance, View, Want
@@ -48,7 +48,7 @@ class _Task:
 class Agenda:
     """What all pages together want of one landscape, as pieces of work in order."""
 
-    landscape: Landscape
+    landscape: AnyLandscape
     previews: tuple[Preview, ...] | None = None  # None until they are known
     wants: dict[str, tuple[Want, float]] = field(default_factory=dict)
     _tasks: dict[Place, _Task] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Agenda:
         self._failed.add(place)
         self._tasks.pop(place, None)
 
-    def move(self, landscape: Landscape) -> None:
+    def move(self, landscape: AnyLandscape) -> None:
         """Go over to another landscape; what the pages wanted of the old one is not evaluated there."""
         self.landscape, self.previews = landscape, None
         self._tasks.clear()
@@ -270,7 +270,7 @@ def _estimated(tolerance: Tolerance, known: list[Pass]) -> Tolerance:
     return replace(tolerance, scale=scale if spread else tolerance.scale, error=tolerance.share * spread)
 
 
-def home_want(landscape: Landscape, share: float) -> Want:
+def home_want(landscape: AnyLandscape, share: float) -> Want:
     """What is evaluated before any page has said what it wants."""
     home = landscape.home
     view = View(((home[0] + home[1]) / 2, (home[2] + home[3]) / 2), home[1] - home[0], 1.0, 1.0)

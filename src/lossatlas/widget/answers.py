@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 from lossatlas import jobs
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.widget import protocol
 from lossatlas.widget.live import Live
 from lossatlas.widget.protocol import Caption, Message, Probe
@@ -29,7 +29,7 @@ class Answers:
     ) -> None:
         self._post, self._fail, self._aim = post, fail, aim
 
-    def probe(self, request: Probe, landscape: Landscape) -> None:
+    def probe(self, request: Probe, landscape: AnyLandscape) -> None:
         """The exact value at a point."""
 
         def work() -> Generator[None, None, Message]:
@@ -38,7 +38,7 @@ class Answers:
 
         jobs.worker.submit(self._answer(request, work()), jobs.PROBE)
 
-    def caption(self, request: Caption, landscape: Landscape) -> None:
+    def caption(self, request: Caption, landscape: AnyLandscape) -> None:
         """What the axes mean."""
 
         def work() -> Generator[None, None, Message]:

@@ -11,6 +11,7 @@ import ipywidgets
 
 from lossatlas.difference import difference as difference_of
 from lossatlas.difference import on_one_plane
+from lossatlas.held import AnyLandscape
 from lossatlas.landscape import Landscape
 from lossatlas.scene import Scene
 from lossatlas.widget import kernel
@@ -30,7 +31,7 @@ class Comparison:
     """
 
     def __init__(
-        self, landscapes: Sequence[Landscape], difference: bool, columns: int | None, what: Sequence[str], traits: dict[str, Any]
+        self, landscapes: Sequence[AnyLandscape], difference: bool, columns: int | None, what: Sequence[str], traits: dict[str, Any]
     ) -> None:  # fmt: skip
         self.notes = tuple(_unlike(landscapes))
         self.explorers = tuple(Explorer(landscape, **traits) for landscape in landscapes)
@@ -72,7 +73,7 @@ _OF_VALUES = ("scale", "colormap", "domain")
 
 
 def compare(
-    landscapes: Sequence[Landscape],
+    landscapes: Sequence[AnyLandscape],
     names: Sequence[str] | None,
     columns: int | None,
     difference: bool | None,
@@ -87,23 +88,24 @@ def compare(
         raise ValueError(f"link is {link!r}. Pass some of {', '.join(map(repr, USUAL))}.")
     if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
         raise ValueError(f"columns is {columns!r}. Pass how many maps stand in a row, 1 or more, or None.")
-    together = not found[0].on_line and on_one_plane(found)
+    models = [one for one in found if isinstance(one, Landscape)]
+    together = len(models) == len(found) and not found[0].on_line and on_one_plane(models)
     if difference and (len(found) != 2 or not together):
         raise ValueError(
             f"difference=True needs two landscapes on one plane, and these are {len(found)}"
             f"{'' if together else ' on different planes'}. Subtract two of them and explore it: landscape1 - landscape2."
         )
-    directions = found[0].directions if together else None
+    directions = models[0].directions if together else None
     called = [one.called(title, directions) for one, title in zip(found, titles, strict=True)]
     shown = together and len(found) == 2 if difference is None else difference
     what = [*link, "field", *(["plane"] if together else [])]
     return Comparison(called, shown, columns, what, {"height": _HEIGHT, **traits})
 
 
-def _checked(landscapes: Any) -> list[Landscape]:
-    found = [landscapes] if isinstance(landscapes, Landscape) else list(landscapes)
+def _checked(landscapes: Any) -> list[AnyLandscape]:
+    found = [landscapes] if isinstance(landscapes, AnyLandscape) else list(landscapes)
     for number, one in enumerate(found, 1):
-        if not isinstance(one, Landscape):
+        if not isinstance(one, AnyLandscape):
             raise TypeError(
                 f"Landscape {number} is a {type(one).__name__}. Pass a list of lossatlas.Landscape."
             )
@@ -124,7 +126,7 @@ def _checked(landscapes: Any) -> list[Landscape]:
     return found
 
 
-def _titles(landscapes: Sequence[Landscape], names: Sequence[str] | None) -> list[str]:
+def _titles(landscapes: Sequence[AnyLandscape], names: Sequence[str] | None) -> list[str]:
     if names is None:
         own = [one.title for one in landscapes]
         return own if len(set(own)) == len(own) else [f"{title} · {n}" for n, title in enumerate(own, 1)]
@@ -137,7 +139,7 @@ def _titles(landscapes: Sequence[Landscape], names: Sequence[str] | None) -> lis
     return list(names)
 
 
-def _unlike(landscapes: Sequence[Landscape]) -> list[str]:
+def _unlike(landscapes: Sequence[AnyLandscape]) -> list[str]:
     """What a and b mean in one of them and not in another, a sentence each."""
     scenes = [one.scene for one in landscapes]
     said = []
@@ -148,8 +150,8 @@ def _unlike(landscapes: Sequence[Landscape]) -> list[str]:
             said.append(f"1 along {letter} is {_each(scenes, [f'{x:.3g} {unit}' for _, x, unit in axes])}.")
     if said:
         said.insert(0, "The axes have different units.")
-    sizes = [f"{one.objective.size} parameters" for one in landscapes]
-    if len(set(sizes)) > 1:
+    sizes = [f"{one.objective.size} parameters" for one in landscapes if isinstance(one, Landscape)]
+    if len(set(sizes)) > 1 and len(sizes) == len(scenes):
         said.append(f"The same a and b are not corresponding weights: {_each(scenes, sizes)}.")
     return said
 

@@ -19,7 +19,7 @@ from lossatlas import jobs, pictures
 from lossatlas.curvature import Stability
 from lossatlas.features import CriticalPoint
 from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape, HeldDirections, HeldLandscape
 from lossatlas.widget import kernel
 from lossatlas.widget.history import History
 from lossatlas.widget.looks import looks_of
@@ -116,21 +116,27 @@ class Explorer(Runs, anywidget.AnyWidget):
     _session: Session | None = None
     _panel: ipywidgets.VBox | None = None
     _surface: Any = None  # the FigureWidget beside the map, once it was asked for
-    _names: NamedDirections | None = None  # until there is a session
+    _names: NamedDirections | HeldDirections | None = None  # until there is a session
     _history: History
     _mover: str = ""  # the page whose move of a linked explorer is followed just now
 
     def __init__(
-        self, landscape: Landscape, *, stability: Callable[[], Stability | None] = lambda: None, **traits: Any
+        self,
+        landscape: AnyLandscape,
+        *,
+        stability: Callable[[], Stability | None] = lambda: None,
+        **traits: Any,
     ) -> None:
-        if not isinstance(landscape, Landscape):
+        if not isinstance(landscape, AnyLandscape):
             raise TypeError(f"landscape is a {type(landscape).__name__}. Pass a lossatlas.Landscape.")
         home = landscape.home
         start = {"center": [(home[0] + home[1]) / 2, (home[2] + home[3]) / 2], "span": home[1] - home[0]}
         if landscape.on_line and set(traits) & set(_CONTROLS):
             raise TypeError(NO_TURNS)
-        if landscape.objective.terms:
+        if landscape.scene.difference:
             traits = {"colormap": DIVERGING, **traits}
+        if isinstance(landscape, HeldLandscape):
+            traits = {"field": landscape.fields[0], **traits}
         self._names = None if landscape.on_line else landscape.directions
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
         self._history = History(self._position)
@@ -152,7 +158,7 @@ class Explorer(Runs, anywidget.AnyWidget):
         _open(self)
 
     @property
-    def landscape(self) -> Landscape:
+    def landscape(self) -> AnyLandscape:
         """What is shown now: the landscape on the plane where the sliders stand."""
         return self._live_session.landscape
 
@@ -237,7 +243,8 @@ class Explorer(Runs, anywidget.AnyWidget):
         return looks_of(self, self._live_session)
 
     def refresh(self) -> None:
-        """Map the model as it is now, on the same plane recipe. Raises ValueError when the map is closed."""
+        """Map the model as it is now, on the same plane recipe. Raises ValueError when the map is closed or has none."""
+        self.landscape.objective  # noqa: B018 - says in words that there is no model
         self._live_session.refresh()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from lossatlas import jobs
 from lossatlas.following import BEFORE, Followed
 from lossatlas.geometry.trajectory import Curves
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.widget.protocol import Message
 from lossatlas.widget.publisher import publisher
 from lossatlas.widget.run_messages import curves_message, path_message
@@ -69,7 +69,7 @@ class Live:
     def __init__(
         self,
         post: Callable[[Message], None],
-        landscape: Callable[[], Landscape],
+        landscape: Callable[[], AnyLandscape],
         fail: Callable[[str], None],
         keep: Callable[[dict[str, Any], dict[str, Any]], None],
     ) -> None:

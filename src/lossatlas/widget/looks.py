@@ -8,7 +8,7 @@ import numpy as np
 
 from lossatlas.figures.colours import domain_of
 from lossatlas.geometry import home_tiles, level_of
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.sampling.spline import interpolate
 from lossatlas.scale import Scale, drawn, scale_of, undrawn
 
@@ -45,7 +45,7 @@ def _ratio(view: View | None) -> float:
     return view.height / view.width if view is not None else 1.0
 
 
-def _home_values(landscape: Landscape, field: str) -> np.ndarray:
+def _home_values(landscape: AnyLandscape, field: str) -> np.ndarray:
     """What is drawn of the home view so far, finite values alone."""
     tiles = home_tiles(landscape.home, level_of(landscape.home))
     found = [
@@ -57,7 +57,9 @@ def _home_values(landscape: Landscape, field: str) -> np.ndarray:
     return np.asarray(values[np.isfinite(values)])
 
 
-def home_domain(landscape: Landscape, field: str, scale: Scale, colormap: str) -> tuple[float, float] | None:
+def home_domain(
+    landscape: AnyLandscape, field: str, scale: Scale, colormap: str
+) -> tuple[float, float] | None:
     """The values that get the ends of the colours, as in the page; None, for those of the view, where nothing is known."""
     values = _home_values(landscape, field)
     ends = domain_of(drawn(values, scale_of(scale, values)), scale, colormap)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lossatlas.figures.colours import lookup_table
 from lossatlas.geometry import Extent, TileAddress, home_tiles, level_of
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.sampling import Pass
 from lossatlas.sampling.spline import interpolate
 from lossatlas.scale import auto_scale, drawn
@@ -22,7 +22,7 @@ _SIDE = 129
 _NOT_FINITE = (128, 128, 128)
 
 
-def home_png(landscape: Landscape) -> bytes | None:
+def home_png(landscape: AnyLandscape) -> bytes | None:
     """The home view as a PNG, drawn from what is known of it; None while there is nothing."""
     tiles = home_tiles(landscape.home, level_of(landscape.home))
     known = [landscape.known(tile) for tile in tiles]
@@ -38,7 +38,7 @@ def home_png(landscape: Landscape) -> bytes | None:
         top, left = (_SIDE - 1) * (tile.y - rows[0]), (_SIDE - 1) * (tile.x - columns[0])
         picture[top : top + _SIDE, left : left + _SIDE] = interpolate(item.filled(), _SIDE)
     # A picture's first row is its highest b.
-    return encode_png(colours(picture[::-1], diverging=bool(landscape.objective.terms)))
+    return encode_png(colours(picture[::-1], diverging=landscape.scene.difference))
 
 
 def colours(values: np.ndarray, *, diverging: bool = False) -> np.ndarray:

@@ -11,7 +11,7 @@ from lossatlas.widget.names import free
 from lossatlas.widget.overlays import Overlays
 
 if TYPE_CHECKING:
-    from lossatlas.landscape import Landscape
+    from lossatlas.held import AnyLandscape
     from lossatlas.widget.session import Session
 
 NO_TURNS = "A line is not turned or moved. Make a landscape of a plane, as in Plane.along(objective, u, v)."
@@ -21,7 +21,7 @@ class Runs(Overlays):
     """The runs of an explorer, which has a session, a landscape and controls that turn its plane."""
 
     @property
-    def landscape(self) -> Landscape:
+    def landscape(self) -> AnyLandscape:
         """What is shown now."""
         raise NotImplementedError
 
@@ -52,6 +52,7 @@ class Runs(Overlays):
         """
         from lossatlas.following import Followed
 
+        self.landscape.slice  # noqa: B018 - says in words that a run falls on no map without its model
         live = self._live_session.live
         if name is None:
             name = next(free for k in itertools.count(1) if (free := f"run {k}") not in live.runs)
@@ -107,7 +108,7 @@ class Runs(Overlays):
         self.runs = [*(one for one in self.runs if one["name"] != curves["name"]), curves]
 
 
-def _put(landscape: Landscape, direction: Direction) -> str:
+def _put(landscape: AnyLandscape, direction: Direction) -> str:
     """Under which name a direction is among those of a landscape, where it is put if it is not."""
     directions, known = landscape.directions, direction.recipe["hash"]
     named = [name for name, one in directions.added.items() if one.recipe.get("hash") == known]

@@ -12,6 +12,7 @@ from typing import Any
 from lossatlas import jobs
 from lossatlas.curvature import Stability, prepare
 from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
+from lossatlas.held import AnyLandscape, HeldLandscape
 from lossatlas.landscape import Landscape
 from lossatlas.widget import findings, protocol
 from lossatlas.widget.agenda import NOBODY, Agenda, home_want
@@ -63,7 +64,7 @@ class Session:
 
     def __init__(
         self,
-        landscape: Landscape,
+        landscape: AnyLandscape,
         send: Callable[[protocol.Head, list[bytes]], None],
         *,
         slowed: Callable[[], bool] = lambda: False,
@@ -98,7 +99,7 @@ class Session:
         self._sweeps = Sweeps(self._post, self._failed)
         # Some are made when they are sent, for making them opens a comm.
         self._messages: list[Message | Later] = []
-        self._turning: Callable[[], Landscape] | None = None
+        self._turning: Callable[[], AnyLandscape] | None = None
         self._jobs: dict[int, jobs.Job[None]] = {}
         self._meter = Meter()
         self._last_status: tuple[float, Message | None] = (0.0, None)
@@ -111,7 +112,7 @@ class Session:
         self._work(jobs.TILES, self._tiles)
 
     @property
-    def landscape(self) -> Landscape:
+    def landscape(self) -> AnyLandscape:
         """What is shown now."""
         return self._agenda.landscape
 
@@ -168,7 +169,7 @@ class Session:
         while time.monotonic() < limit:
             landscape = self.landscape  # another one as soon as a turn is made
             tiles = home_tiles(landscape.home, level_of(landscape.home))
-            if all(landscape.known(tile) is not None for tile in tiles):
+            if all(landscape.known(tile) is not None or not landscape.missing(tile) for tile in tiles):
                 return True
             time.sleep(0.005)
         return False
@@ -235,7 +236,7 @@ class Session:
             case Point():
                 self._check_epoch(request, "point")
                 self._check_reach(request)
-                self._points.begin(request, self.landscape)
+                self._points.begin(request, self._with_model(request))
             case Surface():
                 if request.epoch is not None:
                     self._check_epoch(request, "surface")
@@ -243,11 +244,11 @@ class Session:
             case Ball():
                 self._check_epoch(request, "ball")
                 self._check_reach(request)
-                self._balls.begin(request, self.landscape)
+                self._balls.begin(request, self._with_model(request))
             case Sweep():
                 self._check_epoch(request, "sweep")
                 self._check_reach(request)
-                self._sweeps.begin(request, self.landscape)
+                self._sweeps.begin(request, self._with_model(request))
             case Follow():
                 self._answers.follow(request)
             case Measure():
@@ -259,7 +260,7 @@ class Session:
                 for asked in (self._surfaces, self._balls, self._sweeps):
                     asked.cancel(request.client, request.req)
             case Towards():
-                name, position = self._points.towards(request, self.landscape)
+                name, position = self._points.towards(request, self._with_model(request))
                 self._post(findings.directed(request, name))
                 self._on_position(position)
             case Command(kind="bye"):
@@ -280,11 +281,18 @@ class Session:
                 self._work(jobs.TILES, self._tiles)
         self._wake()
 
+    def _with_model(self, request: Point | Sweep | Towards) -> Landscape:
+        """The landscape, where there is a model to measure by."""
+        landscape = self.landscape
+        if isinstance(landscape, HeldLandscape):
+            raise BadRequest(landscape.without, "read_only", request.client, request.req)
+        return landscape
+
     def _check_reach(self, request: Probe | Point | Sweep) -> None:
         landscape = self.landscape
-        if max(map(abs, request.at)) > landscape.slice.reach:
+        if max(map(abs, request.at)) > landscape.reach:
             raise BadRequest(
-                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.slice.reach:.2g}.",
+                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.reach:.2g}.",
                 client=request.client, req=request.req,
             )  # fmt: skip
 
@@ -300,12 +308,12 @@ class Session:
     ) -> None:
         self._post(protocol.error(code_of(error), str(error), client=request.client, req=request.req))
 
-    def _watch(self, landscape: Landscape) -> None:
+    def _watch(self, landscape: AnyLandscape) -> None:
         """Be told of directions that are made or added; a line has none to choose from."""
         if not landscape.on_line:
             landscape.directions.watchers.add(self)
 
-    def _show(self, landscape: Callable[[], Landscape]) -> None:
+    def _show(self, landscape: Callable[[], AnyLandscape]) -> None:
         with self._lock:
             if self.closed:
                 return
@@ -333,7 +341,7 @@ class Session:
                 view = self._in_view(landscape)
                 # Somebody may have moved on meanwhile: what they look at when the plane is shown is what they wait for.
                 previews = yield from landscape.previews()
-                while unknown := [address for address in view if landscape.seen(address) is None]:
+                while unknown := [x for x in view if landscape.seen(x) is None and landscape.missing(x)]:
                     for address in unknown:
                         if previews:
                             yield from previews[0].first_pass(address)
@@ -355,7 +363,7 @@ class Session:
             self._wake()
             yield
 
-    def _in_view(self, landscape: Landscape) -> list[TileAddress]:
+    def _in_view(self, landscape: AnyLandscape) -> list[TileAddress]:
         with self._lock:
             return self._agenda.in_view() or home_tiles(landscape.home, level_of(landscape.home))
 
@@ -401,9 +409,12 @@ class Session:
 
     def _prepare(self) -> None:
         """While nothing else is wanted, find out once per objective what the first click on the map would wait for."""
-        kept = self.landscape.objective.kept
-        if not (self.paused or self.closed) and _PREPARED not in kept:
-            kept[_PREPARED] = jobs.worker.submit(prepare(self.landscape.objective), jobs.TILES)
+        landscape = self.landscape
+        if isinstance(landscape, HeldLandscape) or self.paused or self.closed:
+            return
+        kept = landscape.objective.kept
+        if _PREPARED not in kept:
+            kept[_PREPARED] = jobs.worker.submit(prepare(landscape.objective), jobs.TILES)
 
     def _find_previews(self) -> Generator[None, None, None]:
         """Let the agenda know, once a scene, which samples are worth a look before all data are."""
@@ -482,5 +493,5 @@ class Session:
             rate=None if rate is None else round(rate, 1), eta=None if eta is None else round(eta, 1),
             making="" if self.landscape.on_line else self.landscape.directions.making,
             # Where a run is drawn while it is recorded, that is what one looks at.
-            model_changed=self.landscape.objective.model_changed and not self.live.recording, heard=self._agenda.heard,
+            model_changed=self.landscape.model_changed and not self.live.recording, heard=self._agenda.heard,
         )  # fmt: skip

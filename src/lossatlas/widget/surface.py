@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from lossatlas import jobs
 from lossatlas.figures.surface import surface_figure
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.pictures import chart_from
 from lossatlas.widget import kernel
 from lossatlas.widget.checked import BadRequest
@@ -42,7 +42,7 @@ class Surfaces:
         self._post, self._fail, self._show, self._looks = post, fail, show, looks
         self._orders = Orders()
 
-    def begin(self, request: Surface, landscape: Landscape) -> None:
+    def begin(self, request: Surface, landscape: AnyLandscape) -> None:
         """Make the surface of a view, and stop what this page had asked for before. Raises BadRequest on a line."""
         if landscape.on_line:
             raise BadRequest(
@@ -61,7 +61,7 @@ class Surfaces:
             self.cancel(client)
 
     def _make(
-        self, request: Surface, landscape: Landscape, looks: dict[str, Any]
+        self, request: Surface, landscape: AnyLandscape, looks: dict[str, Any]
     ) -> Generator[None, None, None]:
         try:
             yield
