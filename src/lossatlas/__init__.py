@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point, learning, numbers, pictures
+from lossatlas import at_point, learning, numbers, pictures, recipe
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -25,6 +25,7 @@ from lossatlas.following import project
 from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
+from lossatlas.recipe import from_recipe
 from lossatlas.sampling import Map, Profile, Tile
 from lossatlas.spread import Spread, spread
 
@@ -67,6 +68,7 @@ __all__ = [
     "compare",
     "difference",
     "explore",
+    "from_recipe",
     "link",
     "sharpness",
     "spread",
@@ -284,6 +286,7 @@ def _display(landscape: Landscape, **kwargs: Any) -> Any:
 
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.explore = _explore  # type: ignore[attr-defined]
+Landscape.recipe = property(recipe.recipe)  # type: ignore[attr-defined]
 Landscape.__sub__ = subtract  # type: ignore[operator]
 for _method in (
     at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -84,7 +84,7 @@ def parts_of(objective: Objective) -> dict[str, Any]:
         return {"kind": "difference", "terms": [term.hash for term in objective.terms]}
     parts = {
         **objective._identity, "fields": list(objective.fields), "size": objective.size,
-        "parameters": space_of(objective.parameters), "theta": _kept(objective, "theta", lambda: digest([objective._theta])),
+        "parameters": space_of(objective.parameters), "theta": theta_of(objective),
     }  # fmt: skip
     replica = objective._made
     if isinstance(replica, ModelReplica):
@@ -105,15 +105,19 @@ def space_of(space: ParameterSpace) -> str:
 
 def origin_of(objective: Objective) -> str:
     """16 hexadecimal digits over θ and what its entries belong to: all that a random direction is scaled by."""
-    theta = _kept(objective, "theta", lambda: digest([objective._theta]))
-    return digest([space_of(objective.parameters), theta])
+    return _kept(objective, "origin", lambda: digest([space_of(objective.parameters), theta_of(objective)]))
 
 
-def _kept(objective: Objective, what: str, make: Any) -> Any:
+def theta_of(objective: Objective) -> str:
+    """16 hexadecimal digits over θ: its bytes."""
+    return _kept(objective, "theta", lambda: digest([objective._theta]))
+
+
+def _kept(objective: Objective, what: str, make: Callable[[], str]) -> str:
     key = ("identity", what)
     if key not in objective.kept:
         objective.kept[key] = make()
-    return objective.kept[key]
+    return str(objective.kept[key])
 
 
 def _of_named(tensors: Iterable[tuple[str, Tensor]]) -> str:
