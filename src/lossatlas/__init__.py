@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point, learning, numbers, pictures
+from lossatlas import at_point, learning, numbers, pictures, recipe
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -26,6 +26,7 @@ from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Traj
 from lossatlas.held import AnyLandscape, HeldLandscape, refusing
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
+from lossatlas.recipe import from_recipe
 from lossatlas.sampling import Map, Profile, Tile
 from lossatlas.spread import Spread, spread
 
@@ -69,6 +70,7 @@ __all__ = [
     "compare",
     "difference",
     "explore",
+    "from_recipe",
     "link",
     "sharpness",
     "spread",
@@ -282,6 +284,7 @@ def _display(landscape: AnyLandscape, **kwargs: Any) -> Any:
 
 
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
+Landscape.recipe = property(recipe.recipe)  # type: ignore[attr-defined]
 Landscape.__sub__ = subtract  # type: ignore[operator]
 for _measured in (
     at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point,

@@ -14,6 +14,7 @@ import numpy as np
 from lossatlas.geometry import check_count
 from lossatlas.held import AnyLandscape
 from lossatlas.pictures import line_profile
+from lossatlas.recipe import recipe_text
 
 # What an array of a file may not be called: coordinates and the rest have these names.
 _TAKEN = ("a", "b", "about")
@@ -25,7 +26,8 @@ class Numbers:
 
     a: (columns,); b: (rows,), empty on a line; values: by field (rows, columns) float64, row 0 at the lowest b, or (columns,) on
     a line; error: by field, the stated maximum error in its units, 0 where every value is evaluated, inf where unknown;
-    about: title, caption, recipe (hash of the scene), axes, dtype and number of samples.
+    about: title, caption, recipe (hash of the scene), recipe_json (what makes the landscape again, as `from_recipe` takes it),
+    axes, dtype and number of samples.
     """
 
     a: np.ndarray
@@ -83,7 +85,7 @@ def _names(landscape: AnyLandscape, fields: Sequence[str] | str | None) -> list[
 def _about(landscape: AnyLandscape) -> dict[str, Any]:
     scene = landscape.scene
     return {
-        "title": scene.title, "caption": landscape.caption(), "recipe": scene.hash,
+        "title": scene.title, "caption": landscape.caption(), "recipe": scene.hash, "recipe_json": recipe_text(landscape),
         "axes": [{"name": name, "length": length, "unit": unit} for name, length, unit in scene.axes],
         "dtype": scene.dtype, "samples": scene.samples,
     }  # fmt: skip
@@ -92,7 +94,7 @@ def _about(landscape: AnyLandscape) -> dict[str, Any]:
 def to_npz(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """Write fields over a view as one .npz: `a`, `b`, an array per field by its name, and `about`, JSON text.
 
-    `json.loads(str(np.load(path)["about"]))` has title, caption, recipe, axes and the error of each field; nothing is pickled.
+    `json.loads(str(np.load(path)["about"]))` has title, caption, recipe, recipe_json, axes and the error of each field; nothing is pickled.
     options and errors as of `numbers`; a failure leaves no file.
     """
     from lossatlas.figures.files import check_path, write_whole
@@ -107,7 +109,7 @@ def to_npz(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = 
 def to_csv(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, **options: Any) -> None:
     """Write fields over a view as CSV: after comment lines (#) a row per point with a, b and each field, b rising slowest.
 
-    Read it by `pandas.read_csv(path, comment="#")`. options and errors as of `numbers`; a failure leaves no file.
+    The comment `# recipe_json: ` holds the recipe. Read the rows by `pandas.read_csv(path, comment="#")`. options and errors as of `numbers`; a failure leaves no file.
     """
     from lossatlas.figures.files import check_path, write_whole
 
@@ -115,6 +117,7 @@ def to_csv(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = 
     found = numbers(landscape, extent, **options)
     for name, said in _comments(found):
         text.write(f"# {name}: {' '.join(str(said).split())}\n")
+    text.write(f"# recipe_json: {found.about['recipe_json']}\n")  # one line already, whose spaces count
     table = csv.writer(text, lineterminator="\n")
     on_line = not found.b.size
     table.writerow(["a", *([] if on_line else ["b"]), *found.values])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossatlas.geometry import Extent, check_extent, check_interval
 from lossatlas.held import AnyLandscape, HeldLandscape
+from lossatlas.recipe import recipe_text
 from lossatlas.sampling import Map, Profile
 from lossatlas.scale import scale_of
 
@@ -40,17 +41,23 @@ def figure(
 
     extent: the home view by default; field: "loss", or the first that there is; pixels: points per side, or (rows of b, columns of a), drawn as `landscape.map` draws them
     within tolerance; num: points of a profile, which are exact. scale: "auto", "linear", "log", "symlog" or
-    "symlog:c"; domain: values (low, high) of the first and the last colour; camera: as of Plotly. Raises
+    "symlog:c"; domain: values (low, high) of the first and the last colour; camera: as of Plotly. `layout.meta` holds the
+    recipe: its hash, and as recipe_json what `from_recipe` takes. Raises
     ValueError for what is none of these, EvaluationError when the model raises.
     """
     if landscape.on_line:
-        return profile_of_line(landscape, extent, num, field or landscape.fields[0])
+        return _with_recipe(profile_of_line(landscape, extent, num, field or landscape.fields[0]), landscape)
     from lossatlas.figures.surface import surface_figure
 
     chart = chart_at(
         landscape, extent, pixels=pixels, tolerance=tolerance, field=field, scale=scale, colormap=colormap, domain=domain,
     )  # fmt: skip
-    return surface_figure(chart, camera)
+    return _with_recipe(surface_figure(chart, camera), landscape)
+
+
+def _with_recipe(made: Any, landscape: AnyLandscape) -> Any:
+    """A Plotly figure that carries the recipe where every file of it does: in layout.meta."""
+    return made.update_layout(meta={"recipe": landscape.scene.hash, "recipe_json": recipe_text(landscape)})
 
 
 def chart_at(
@@ -275,7 +282,8 @@ def _exactness(error: float) -> str:
 def to_png(landscape: AnyLandscape, path: Any, extent: Sequence[float] | None = None, *, dpi: float = 300, **options: Any) -> None:  # fmt: skip
     """Write the landscape as a PNG; width: in inches, dpi: pixels per inch; further options as of `plot`.
 
-    The caption (what the axes mean, data, error, recipe) travels inside. Raises TypeError or ValueError for a path or options
+    The caption (what the axes mean, data, error, recipe) travels inside, and the recipe itself, as `from_recipe` takes it: in
+    the text "Recipe" of a PNG, the element `metadata` "lossatlas-recipe" of an SVG, the keywords of a PDF. Raises TypeError or ValueError for a path or options
     that are none, ImportError where matplotlib is missing, EvaluationError when the model raises; a failure leaves no file.
     """
     _write(landscape, path, ".png", extent, dpi=dpi, **options)
@@ -304,5 +312,5 @@ def _write(
     caption = f"{landscape.caption()} {drawing.said}"
     save(
         where, drawing.draw, width=width, aspect=drawing.aspect, dpi=dpi, title=landscape.scene.title, caption=caption,
-        paper=drawing.paper,
+        recipe=recipe_text(landscape), paper=drawing.paper,
     )  # fmt: skip

@@ -60,11 +60,20 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def save(
-    path: Path, draw: Draw, *, width: float, aspect: float, dpi: float, title: str, caption: str, paper: str
+    path: Path,
+    draw: Draw,
+    *,
+    width: float,
+    aspect: float,
+    dpi: float,
+    title: str,
+    caption: str,
+    recipe: str,
+    paper: str,
 ) -> None:
-    """Draw into a new figure of that width, in inches, and write it as its suffix says; the caption travels inside.
+    """Draw into a new figure of that width, in inches, and write it as its suffix says; caption and recipe travel inside.
 
-    aspect: the height of the axes by their width.
+    aspect: the height of the axes by their width; recipe: JSON text in ASCII.
     """
     matplotlib = matplotlib_or_say()
     from matplotlib.figure import Figure
@@ -74,9 +83,11 @@ def save(
         size, place = first_place(width, aspect, HIGHEST)
         figure = Figure(figsize=size, facecolor=paper, dpi=dpi)
         fitted(draw(figure.add_axes(place)), width, aspect, HIGHEST)
-        figure.savefig(data, format=kind, dpi=dpi, metadata=_metadata(kind, title, caption), facecolor=paper)
+        figure.savefig(
+            data, format=kind, dpi=dpi, metadata=_metadata(kind, title, caption, recipe), facecolor=paper
+        )
     found = data.getvalue()
-    write_whole(path, _described(found, title, caption) if kind == "svg" else found)
+    write_whole(path, _described(found, title, caption, recipe) if kind == "svg" else found)
 
 
 def pixels(draw: Draw, *, width: float, aspect: float, dpi: float, paper: str) -> np.ndarray:
@@ -94,18 +105,25 @@ def pixels(draw: Draw, *, width: float, aspect: float, dpi: float, paper: str) -
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _metadata(kind: str, title: str, caption: str) -> dict[str, Any]:
+def _metadata(kind: str, title: str, caption: str, recipe: str) -> dict[str, Any]:
     match kind:
         case "png":
-            return {"Title": title, "Description": caption, "Software": "lossatlas"}
+            return {"Title": title, "Description": caption, "Software": "lossatlas", "Recipe": recipe}
         case "pdf":
-            return {"Title": title, "Subject": caption, "Creator": "lossatlas", "CreationDate": None}
+            return {
+                "Title": title,
+                "Subject": caption,
+                "Creator": "lossatlas",
+                "Keywords": recipe,
+                "CreationDate": None,
+            }
     return {"Title": title, "Description": caption, "Creator": "lossatlas", "Date": None}
 
 
-def _described(svg: bytes, title: str, caption: str) -> bytes:
-    """The same picture with <title> and <desc> as its first children, which screen readers say."""
+def _described(svg: bytes, title: str, caption: str, recipe: str) -> bytes:
+    """The same picture with <title> and <desc> as its first children, which screen readers say, and the recipe."""
     text = svg.decode()
     at = text.index(">", text.index("<svg")) + 1
     said = f"\n <title>{escape(title)}</title>\n <desc>{escape(caption)}</desc>"
+    said += f'\n <metadata id="lossatlas-recipe">{escape(recipe)}</metadata>'
     return (text[:at] + said + text[at:]).encode()

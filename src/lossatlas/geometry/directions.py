@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import position_of, vector_of
 from lossatlas.objective import Objective, ParameterSpace
 from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.identity import origin_of, space_of
 from lossatlas.objective.naming import Names
 from lossatlas.objective.objective import one_thread_each
 
@@ -39,8 +40,9 @@ _LONG = 1 << 20
 class Direction:
     """A vector in parameter space with a name for the axis and a recipe that makes it again.
 
-    vector: (P,). recipe: JSON values; a direction that only its bytes determine holds their hash. about: the recipe in
-    words, for a caption. scaling: how its pieces got the norms of θ, which turning restores.
+    vector: (P,). recipe: JSON values; a direction that only its bytes determine holds their hash, any other one the hash
+    of what it was made from: the objective, or its θ, or the shapes of its parameters. about: the recipe in words, for a
+    caption. scaling: how its pieces got the norms of θ, which turning restores.
 
     Random and data-driven directions have the length of a filter-normalised random one, so that 1 on the axis is as
     far for all of them; `towards` and `weight` have their own.
@@ -77,7 +79,8 @@ class Direction:
             raise ValueError(
                 "The gradient is zero here: θ is a critical point. Choose another direction, such as Plane.eigen's."
             )
-        return _data_driven(objective, gradient, "gradient", {"kind": "gradient"}, "gradient of the loss")
+        recipe = {"kind": "gradient", "objective": objective.hash}
+        return _data_driven(objective, gradient, "gradient", recipe, "gradient of the loss")
 
     @classmethod
     def momentum(cls, objective: Objective, optimizer: Any, model: nn.Module | None = None) -> Direction:
@@ -89,7 +92,7 @@ class Direction:
         check_objective(objective)
         vector = momentum_of(objective, optimizer, model)
         name = f"momentum of {type(optimizer).__name__}"
-        return _data_driven(objective, vector, name, {"kind": "momentum", "hash": digest([vector])}, name)
+        return _of_bytes(_data_driven(objective, vector, name, {"kind": "momentum"}, name))
 
     @classmethod
     def adam(cls, objective: Objective, optimizer: Any, model: nn.Module | None = None) -> Direction:
@@ -97,9 +100,7 @@ class Direction:
         check_objective(objective)
         vector = adam_of(objective, optimizer, model)
         name = f"step of {type(optimizer).__name__}"
-        return _data_driven(
-            objective, vector, name, {"kind": "adam", "hash": digest([vector])}, f"{name}, reversed"
-        )
+        return _of_bytes(_data_driven(objective, vector, name, {"kind": "adam"}, f"{name}, reversed"))
 
     @classmethod
     def towards(cls, objective: Objective, other: Any, name: str = "towards") -> Direction:
@@ -119,7 +120,8 @@ class Direction:
         full, place = position_of(objective.parameters, name)
         vector = torch.zeros(objective.size, dtype=objective.dtype, device=objective.device)
         vector[place] = 1.0
-        return cls(vector, full, {"kind": "weight", "name": full}, "a single parameter in its own units")
+        recipe = {"kind": "weight", "name": full, "space": space_of(objective.parameters)}
+        return cls(vector, full, recipe, "a single parameter in its own units")
 
     @classmethod
     def eigenvector(cls, objective: Objective, number: int = 0) -> Direction:
@@ -163,7 +165,8 @@ def eigenvectors(objective: Objective, numbers: Sequence[int]) -> list[Direction
     directions = []
     for number, (value, vector) in zip(numbers, eigen_of(objective, numbers), strict=True):
         place = {0: "top", -1: "bottom"}.get(int(number), f"number {int(number)}")
-        name, recipe = f"{place} eigenvector, λ = {value:.4g}", {"kind": "eigenvector", "number": int(number)}
+        name = f"{place} eigenvector, λ = {value:.4g}"
+        recipe = {"kind": "eigenvector", "number": int(number), "objective": objective.hash}
         about = f"{place} eigenvector of the Hessian at θ, eigenvalue {value:.6g}"
         directions.append(_data_driven(objective, upright(vector), name, recipe, about))
     return directions
@@ -180,12 +183,12 @@ def random_pair(
             "All filters of the model are zero, so a filter-normalised direction is zero too. "
             "Pass directions of your own to Plane(origin, u, v)."
         )
-    words = scaling.words(space)
+    words, origin = scaling.words(space), origin_of(objective)
     return [
         Direction(
             vector,
             f"random {index + 1}",
-            {"kind": "random", "seed": seed, "index": index, **scaling.recipe},
+            {"kind": "random", "seed": seed, "index": index, **scaling.recipe, "origin": origin},
             f"random Gaussian {index + 1} of seed {seed}, {words}",
             scaling,
         )
@@ -267,3 +270,9 @@ def _data_driven(
     """A direction given by data, at the length of a random one."""
     scaled = vector * (typical_length(objective) / norm(vector))
     return Direction(scaled, name, recipe, f"{about}, at the length of a filter-normalised random direction")
+
+
+def _of_bytes(direction: Direction) -> Direction:
+    """The direction with the hash of its bytes in its recipe."""
+    recipe = {**direction.recipe, "hash": digest([direction.vector])}
+    return replace(direction, recipe=recipe)

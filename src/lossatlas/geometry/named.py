@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from torch import Tensor
@@ -28,9 +28,12 @@ class NamedDirections:
     """The named directions of an objective, for a plane to turn between.
 
     Its own two, random ones, the gradient, the top and the bottom eigenvector of the Hessian. `add` puts in one of your own.
+    known: directions that names stand for already, in place of what would be made, or beside it.
     """
 
-    def __init__(self, objective: Objective, plane: Plane) -> None:
+    def __init__(
+        self, objective: Objective, plane: Plane, known: Mapping[str, Direction] | None = None
+    ) -> None:
         self._objective = objective
         self._lock = threading.Lock()  # held for a moment only: names are asked for where nothing may wait
         self._hands = threading.Lock()  # held while one is made
@@ -45,8 +48,8 @@ class NamedDirections:
         self.added: dict[str, Direction] = {}
         self._makers: dict[str, Callable[[], Direction]] = {}
         of = dict(plane.recipe) if plane.recipe is not None else plane.hash
-        for name, vector, about in zip(self._own, plane.directions, plane.about, strict=True):
-            own = {"kind": "axis", "of": of, "name": name}
+        for axis, name, vector, about in zip("uv", self._own, plane.directions, plane.about, strict=True):
+            own = {"kind": "axis", "of": of, "axis": axis}
             self._made.setdefault(name, Direction(vector, name, own, about, plane.scaling))
         seed = int((plane.recipe or {}).get("seed", 0))
         scaling = plane.scaling or FILTERS
@@ -55,6 +58,10 @@ class NamedDirections:
         self._makers["gradient"] = lambda: Direction.gradient(objective)
         self._makers["top eigenvector"] = lambda: eigenvectors(objective, (0,))[0]
         self._makers["bottom eigenvector"] = lambda: eigenvectors(objective, (-1,))[0]
+        for name, direction in (known or {}).items():
+            if name not in self._made and name not in self._makers:
+                self.added[name] = direction
+            self._made[name] = direction
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ from lossatlas.geometry.vectors import (
 from lossatlas.geometry.weights import vector_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import Digest, digest
+from lossatlas.objective.identity import origin_of
 from lossatlas.objective.naming import Names
 
 if TYPE_CHECKING:
@@ -131,7 +132,12 @@ class Plane:
         scaling = Scaling.of(normalize, ignore, layers, objective.parameters)
         theta = objective.theta
         u, v = random_pair(objective, theta, seed, scaling)
-        recipe: dict[str, Any] = {"kind": "random", "seed": seed, **scaling.recipe}
+        recipe: dict[str, Any] = {
+            "kind": "random",
+            "seed": seed,
+            **scaling.recipe,
+            "origin": u.recipe["origin"],
+        }
         about = v.about
         if orthogonal:
             scaling.orthogonalize(v.vector, u.vector, objective.parameters)
@@ -212,7 +218,6 @@ class Plane:
         theta = objective.theta
         u, v = (vector_of(objective, other, what).sub_(theta)
                 for other, what in ((first, "first"), (second, "second")))  # fmt: skip
-        recipe = {"kind": "through", "hash": digest([u, v]), "orthonormal": orthonormal}
         for vector, what in ((u, "first"), (v, "second")):
             if is_zero(vector):
                 raise ValueError(f"{what} is the objective's θ itself. Pass three different points.")
@@ -230,6 +235,7 @@ class Plane:
             (a, b), _ = least_squares(away, (u, v))
             points = (("θ", 0.0, 0.0), ("first", reach, 0.0), ("second", a, b))
             about = (f"{about[0]}, at length 1", f"{about[1]}, less its part along u, at length 1")
+        recipe = {"kind": "through", "hash": digest([u, v]), "orthonormal": orthonormal}
         return cls(
             theta, u, v, ("towards first", "towards second"), recipe, about, home=around(points), points=points,
             _owned=True,
@@ -320,13 +326,13 @@ class Plane:
             return None
         named = NamedDirections(objective, first)
         chosen = recipe.get("chosen", {})
-        if any(name not in named for name, _ in chosen.values()):
+        if any(name not in named for name, *_ in chosen.values()):
             return None
         turn_by = Turn(
             recipe["turn_u"],
             recipe["turn_v"],
             recipe["offset"],
-            **{k: name for k, (name, _) in chosen.items()},
+            **{k: name for k, (name, *_) in chosen.items()},
         )
         return first.turned(objective, turn_by, named)
 
@@ -401,7 +407,8 @@ class Plane:
             return self
         seed = int((self.recipe or {}).get("seed", 0))
         recipe = {"kind": "turned", "of": self.recipe or {"kind": "own", "hash": self.hash}, "seed": seed,
-                  "turn_u": turn_by.turn_u, "turn_v": turn_by.turn_v, "offset": turn_by.offset}  # fmt: skip
+                  "turn_u": turn_by.turn_u, "turn_v": turn_by.turn_v, "offset": float(turn_by.offset),
+                  "scaling": _said(self.scaling), "origin": origin_of(objective)}  # fmt: skip
         scaling = self.scaling or FILTERS
         chosen = {name: getattr(turn_by, name) for name in CHOICES if getattr(turn_by, name)}
         if chosen and named is None:
@@ -410,7 +417,10 @@ class Plane:
             )
         found = {name: named[name] for name in chosen.values()} if named is not None else {}
         if chosen:
-            recipe["chosen"] = {choice: [name, dict(found[name].recipe)] for choice, name in chosen.items()}
+            recipe["chosen"] = {
+                choice: [name, dict(found[name].recipe), _said(found[name].scaling)]
+                for choice, name in chosen.items()
+            }
         usual = [index for index, name in enumerate(turn_by.towards) if name not in found]
         drawn = random_directions(
             objective.parameters,
@@ -446,6 +456,10 @@ class Plane:
             self.origin + turn_by.offset * towards[2].vector, u, v, (names[0], names[1]), recipe, (about[0], about[1]),
             self.scaling, self.home, _owned=True,
         )  # fmt: skip
+
+
+def _said(scaling: Scaling | None) -> dict[str, Any] | None:
+    return None if scaling is None else scaling.recipe
 
 
 def _turned(objective: Objective, axis: Direction, towards: Direction, degrees: int) -> Tensor:

@@ -68,5 +68,5 @@ def difference_of(first: Objective, second: Objective) -> Objective:
     made.title = f"{first.title} − {second.title}"
     made.mode = first.mode if first.mode == second.mode else f"{first.mode} − {second.mode}"
     made.terms = (first, second)
-    made._identity = ("difference", first.hash, second.hash)
+    made._identity = {"kind": "difference"}
     return made

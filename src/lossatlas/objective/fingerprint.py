@@ -57,8 +57,9 @@ def code_of(thing: Any, *, tensors: bool = True) -> str:
     """16 hexadecimal digits over what a function or module computes; `tensors`: a module's parameters and buffers too.
 
     Its code and the code that it calls in the same module, defaults, and the numbers, tensors and functions that it
-    closes over or finds among its globals: two lambdas of one line are told apart. The same in every process; an
-    object of another kind is known by its type and its plain attributes.
+    closes over or finds among its globals: two lambdas of one line are told apart. The same in every process. An
+    object of a class of the user's is known by the code of its class and by its attributes, one of a library's by its
+    type and its plain attributes.
     """
     return digest(_describe(thing, {}, tensors=tensors))
 
@@ -70,25 +71,28 @@ def _describe(value: Any, seen: dict[int, Any], *, tensors: bool = True) -> Iter
     if isinstance(value, Tensor):
         yield value
         return
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
         yield f"{value.dtype}{value.shape}" + hashlib.sha256(value.tobytes()).hexdigest()
         return
     if id(value) in seen:
-        yield "again"
+        yield f"again {seen[id(value)][0]}"
         return
-    seen[id(value)] = value  # held, so that no other object gets its id
+    seen[id(value)] = (len(seen), value)  # held, so that no other object gets its id
     if isinstance(value, nn.Module):
         yield from _describe_module(value, seen, tensors)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield str(key)
             yield from _describe(item, seen)
+    elif isinstance(value, np.ndarray):  # of objects, whose bytes are where they lie in memory
+        yield list(value.shape)
+        yield from _describe(value.ravel().tolist(), seen)
     elif isinstance(value, tuple | list):
         yield len(value)
         for item in value:
             yield from _describe(item, seen)
     elif isinstance(value, set | frozenset):
-        yield sorted(map(repr, value))
+        yield sorted(digest(_describe(item, {})) for item in value)
     elif isinstance(value, functools.partial):
         for part in (value.func, value.args, value.keywords):
             yield from _describe(part, seen)
@@ -100,16 +104,42 @@ def _describe(value: Any, seen: dict[int, Any], *, tensors: bool = True) -> Iter
     elif isinstance(value, types.CodeType):
         yield [value.co_code.hex(), value.co_names]
         yield from _describe(value.co_consts, seen)
+    elif isinstance(value, type):
+        yield _name(value)
+        yield from _describe_class(value, seen)
     else:
         yield _name(value)
-        if not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
-            plain = {
-                k: v
-                for k, v in getattr(value, "__dict__", {}).items()
-                if isinstance(v, (*_SCALAR, Tensor))
-                and "hash" not in k  # of strings they are other ones in every process
+        if not isinstance(value, types.ModuleType | types.BuiltinFunctionType):
+            own = not _is_library(type(value))
+            attributes = getattr(value, "__dict__", {}).items()
+            # A hash of strings is another one in every process.
+            known = {
+                k: v for k, v in attributes if "hash" not in k and (own or isinstance(v, (*_SCALAR, Tensor)))
             }
-            yield from _describe(plain, seen)
+            yield from _describe(known, seen)
+            yield from _describe_class(type(value), seen)
+
+
+def _describe_class(kind: type, seen: dict[int, Any]) -> Iterator[Any]:
+    """The code and the plain attributes of a class of the user's, and of those that it comes from."""
+    for one in kind.__mro__:
+        if not _is_library(one):
+            for name, member in vars(one).items():
+                function = _function_of(member)
+                # Beside functions, names with underscores say where a class was written, not what it does.
+                plain = isinstance(function, _SCALAR) and not name.startswith("__")
+                if plain or isinstance(function, types.FunctionType):
+                    yield name
+                    yield from _describe(function, seen)
+
+
+def _function_of(member: Any) -> Any:
+    """The function inside of a method or a property; anything else as it is."""
+    if isinstance(member, staticmethod | classmethod):
+        return member.__func__
+    if isinstance(member, property):
+        return member.fget
+    return member.func if isinstance(member, functools.cached_property) else member
 
 
 def _describe_function(function: types.FunctionType, seen: dict[int, Any]) -> Iterator[Any]:
@@ -131,12 +161,7 @@ def _describe_function(function: types.FunctionType, seen: dict[int, Any]) -> It
 def _describe_module(module: nn.Module, seen: dict[int, Any], tensors: bool) -> Iterator[Any]:
     for name, part in module.named_modules():
         yield [name, _name(type(part))]
-        for kind in type(part).__mro__:
-            if not _is_library(kind):
-                for member in vars(kind).values():
-                    function = getattr(member, "__func__", member)  # of a static or class method
-                    if isinstance(function, (types.FunctionType, *_SCALAR)):
-                        yield from _describe(function, seen)
+        yield from _describe_class(type(part), seen)
         own = {key: value for key, value in vars(part).items() if key not in _MODULE_KEYS}
         for mapping in (own, part._forward_pre_hooks, part._forward_hooks):
             yield from _describe(list(mapping.items()) if mapping is own else list(mapping.values()), seen)

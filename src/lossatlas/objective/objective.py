@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lossatlas import jobs
 from lossatlas.objective import data as _data
-from lossatlas.objective import probes, reading
+from lossatlas.objective import identity, probes, reading
 from lossatlas.objective.data import Batch
 from lossatlas.objective.errors import EvaluationError
 from lossatlas.objective.fields import resolve_fields
@@ -117,11 +117,10 @@ class Objective:
         dtype_of_theta, device_of_theta = common_dtype(own)
         if isinstance(loss_fn, nn.Module):  # class weights, a running temperature: a copy, as of the model
             loss_fn = copy_of(loss_fn, dtype_of_theta, device_of_theta, mode=loss_fn.training)
-        self._identity: tuple[Any, ...] = (
-            "model", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(loss_fn), list(names),
-            [code_of(metric) for metric in metrics], weight if isinstance(weight, str) else code_of(weight),
-            reduction, float(weight_decay), mode, str(dtype_of_theta),
-        )  # fmt: skip
+        self._identity: dict[str, Any] = {
+            **identity.of_model("model", own, loss_fn, weight_decay, mode, dtype_of_theta), "reduction": reduction,
+            "metrics": [code_of(metric) for metric in metrics], "weight": weight if isinstance(weight, str) else code_of(weight),
+        }  # fmt: skip
         batches, said = reading.read(data, device=device_of_theta, dtype=dtype_of_theta, budget=budget)
         whole = mode == "batch_stats" and bool(running(own))
         if whole and separable is True:
@@ -196,10 +195,7 @@ class Objective:
         space = ParameterSpace.of_module(own)
         dtype_of_theta, device_of_theta = common_dtype(own)
         self = cls.__new__(cls)
-        self._identity = (
-            "step", repr(own), code_of(own, tensors=False), [entry.name for entry in space], code_of(step),
-            float(weight_decay), mode, str(dtype_of_theta),
-        )  # fmt: skip
+        self._identity = identity.of_model("step", own, step, weight_decay, mode, dtype_of_theta)
         batches, said = reading.read_any(data, device=device_of_theta, dtype=dtype, budget=budget)
         replica = ModelReplica(
             own, space, batches, StepMeasure(step), dtype_of_theta,
@@ -242,7 +238,11 @@ class Objective:
         self.separable, self.samples = False, 1
         self._init(replica, ParameterSpace([("theta", (theta.numel(),))]), ())
         self.title = f"{getattr(f, '__name__', type(f).__name__)} · {theta.numel()} parameters"
-        self._identity = ("function", code_of(f), str(theta.dtype))
+        self._identity = {
+            "kind": "function",
+            "loss": code_of(f),
+            "dtype": str(theta.dtype).removeprefix("torch."),
+        }
         return self
 
     def _init(self, replica: Replica, space: ParameterSpace, notes: tuple[str, ...]) -> None:
@@ -254,7 +254,7 @@ class Objective:
         # Never run, so that it can be copied while the others are.
         self._made = replica.copy()
         self._lock = threading.Lock()
-        self._hash: str | None = None
+        self._parts: dict[str, Any] | None = None
         #: How normalisation layers are measured; "" where there is no model.
         self.mode = ""
         #: What others found out about this objective, kept as long as it lives.
@@ -270,7 +270,7 @@ class Objective:
         self.samples = samples
         self.title = f"{type(unwrapped(model)[0]).__name__} · {self.size} parameters"
         self._watch, self._source = Watch(model), weakref.ref(model)
-        self.mode = self._identity[-2]
+        self.mode = self._identity["mode"]
 
     @property
     def size(self) -> int:
@@ -283,23 +283,16 @@ class Objective:
         return self._theta.clone()
 
     @property
+    def parts(self) -> Mapping[str, Any]:
+        """What is measured, part by part, as JSON values: names, numbers and hashes. All data are read once."""
+        if self._parts is None:
+            self._parts = identity.parts_of(self)
+        return self._parts
+
+    @property
     def hash(self) -> str:
         """What is measured, as 16 hexadecimal digits: model, parameters, data, loss, precision."""
-        if self._hash is None:
-            replica = self._made
-            parts: list[Any] = [self._identity, self._theta]
-            if isinstance(replica, ModelReplica):
-                parts += [*replica.module.buffers()]
-                names = {entry.name for entry in self.parameters}
-                parts += [p for name, p in replica.module.named_parameters() if name not in names]
-                parts.append(self.separable)
-                for held in (replica.chunks, replica.estimation):
-                    if isinstance(held, Stream):
-                        parts += [held.digests, held.sizes]
-                    else:
-                        parts += [part for chunk in held for part in _data.identity(chunk)]
-            self._hash = digest(parts)
-        return self._hash
+        return digest([self.parts])
 
     @property
     def model_changed(self) -> bool:

@@ -30,13 +30,12 @@ class Terms:
 
 def terms_of(objective: Objective) -> Generator[None, None, Terms]:
     """The terms of an objective, as a job that yields between batches: all data are read once."""
-    kind, *_, precision = objective._identity
-    if kind == "function" or objective.held is None:
-        return Terms("", 0, "", 0.0, "", precision)
+    said = objective._identity
+    if objective.held is None:
+        return Terms("", 0, "", 0.0, "", said.get("dtype", ""))
     data = yield from fingerprint(objective.held)
-    decay, mode = objective._identity[-3:-1]
-    loss = digest([objective._identity[4], *(objective._identity[7:9] if kind == "model" else ())])
-    return Terms(data, objective.samples, loss, decay, mode, precision)
+    loss = digest([said["loss"], *(said[name] for name in ("weight", "reduction") if name in said)])
+    return Terms(data, objective.samples, loss, said["weight_decay"], said["mode"], said["dtype"])
 
 
 def fingerprint(batches: Iterable[Batch]) -> Generator[None, None, str]:
@@ -72,7 +71,7 @@ def differences(terms: Sequence[Terms]) -> tuple[str, ...]:
     for name, values in (
         ("weight decay", [f"{one.weight_decay:g}" for one in terms]),
         ("mode of normalisation", [one.mode for one in terms]),
-        ("precision", [one.precision.removeprefix("torch.") for one in terms]),
+        ("precision", [one.precision for one in terms]),
     ):
         if len(set(values)) > 1:
             found.append(f"The {name} differs: {', '.join(values)}.")
