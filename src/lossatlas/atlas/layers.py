@@ -190,9 +190,9 @@ class Rows:
         columns = codec.tile_row(self.subject.seal, key, _QUALITY, row)
         # A number of its own whenever it changes, by which readers see that.
         connection.execute(
-            "INSERT OR REPLACE INTO tiles (layer, z, x, y, quality, evaluated, data, checksum) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (layer, *key, _QUALITY, *columns),
+            "INSERT OR REPLACE INTO tiles (layer, z, x, y, quality, count, evaluated, data, checksum) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (layer, *key, _QUALITY, len(held), *columns),
         )
         assert self._written is not None
         self._written.add(key)

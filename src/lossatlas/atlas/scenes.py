@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import numpy as np
+from torch import Tensor
 
 from lossatlas.atlas.codec import Damaged
 from lossatlas.geometry import Turn
@@ -25,7 +25,7 @@ class SceneRow:
     recipe: Mapping[str, Any]
     caption: str = ""
     line: bool = False
-    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)  # what only bytes determine
+    vectors: Mapping[str, Tensor] = field(default_factory=dict)  # what only bytes determine
     created: str = ""
 
 

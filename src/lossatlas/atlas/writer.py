@@ -34,13 +34,15 @@ Order = Callable[[sqlite3.Connection], Any]
 
 
 class Writer:
-    """Writes nodes and whatever else is ordered, in the order in which they come; `keep` is called before a plane's first nodes.
+    """Writes nodes and whatever else is ordered. before(store) gives what is to be written before nodes of a store, or None.
 
     Where nothing can be written, a full disk for example, the computation goes on: what waits is tried again later, and
     `trouble` says what happened.
     """
 
-    def __init__(self, file: AtlasFile, before: Callable[[StoredNodes], None] = lambda store: None) -> None:
+    def __init__(
+        self, file: AtlasFile, before: Callable[[StoredNodes], Order | None] = lambda store: None
+    ) -> None:
         self._file, self._before = file, before
         self._stores: dict[StoredNodes, None] = {}
         self._orders: deque[Order] = deque()
@@ -63,8 +65,12 @@ class Writer:
             self._orders.append(order)
             self._begin()
 
+    def settle(self) -> None:
+        """Write all that waits, on this thread; `trouble` says what failed."""
+        self._write()
+
     def flush(self) -> None:
-        """Write all that waits, on this thread. What fails is said by a warning, once."""
+        """The same; what fails is said by a warning, once."""
         self._write()
         if self.trouble and not self._warned:
             self._warned = True
@@ -105,8 +111,7 @@ class Writer:
     def _transaction(self, stores: list[StoredNodes], orders: list[Order]) -> bool:
         taken = [(store, store.take(_MOST)) for store in stores]
         try:
-            for store, _ in taken:
-                self._before(store)
+            orders += [order for store, _ in taken if (order := self._before(store)) is not None]
             with self._file.writing() as connection:
                 for order in orders:
                     order(connection)
@@ -114,7 +119,7 @@ class Writer:
                     if nodes:
                         values = np.array([row for _, row in nodes])
                         store.rows.merge(connection, [point for point, _ in nodes], values)
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, the computation goes on
             self._failed(error, taken, orders)
             return False
         with self._state:

@@ -1,7 +1,7 @@
 """How nodes are evaluated and tiles put together: store, passes, the drawn spline."""
 
 from lossatlas.sampling.evaluator import Evaluator
-from lossatlas.sampling.family import Family, Keeping
+from lossatlas.sampling.family import Family, Keeping, columns_of
 from lossatlas.sampling.layer import Layer
 from lossatlas.sampling.mosaic import mosaic
 from lossatlas.sampling.preview import Preview, paying, preview_of, seen
@@ -27,6 +27,7 @@ __all__ = [
     "Subtraction",
     "Tile",
     "checks_of",
+    "columns_of",
     "draw",
     "grid_points",
     "mosaic",

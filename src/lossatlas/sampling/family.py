@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
 
 from lossatlas.geometry import Line, Plane, Turn, same_slice
 from lossatlas.objective import Objective
@@ -20,16 +21,34 @@ _PLANE_BYTES = 1 << 29
 _STORES = 256
 
 
-class Keeping:
-    """Where the nodes of planes are kept, and who chooses how they are evaluated: here in memory, by a timed probe."""
+class Keeping(Protocol):
+    """Where the nodes of planes are kept, and who chooses how they are evaluated."""
+
+    def store(self, objective: Objective, plane: Plane | Line, columns: Sequence[str]) -> NodeStore:
+        """A store of nodes with these columns."""
+        ...
+
+    def choose(self, objective: Objective, plane: Plane | Line) -> Choice:
+        """The strategy of an objective."""
+        ...
+
+
+class InMemory:
+    """Nodes are kept in memory alone, and a timed probe chooses."""
 
     def store(self, objective: Objective, plane: Plane | Line, columns: Sequence[str]) -> NodeStore:
         """A store of nodes with these columns."""
         return NodeStore(len(columns))
 
     def choose(self, objective: Objective, plane: Plane | Line) -> Choice:
-        """The strategy of an objective."""
+        """The fastest strategy that agrees with the plain one."""
         return choice_for(objective, plane)
+
+
+def columns_of(objective: Objective) -> tuple[str, ...]:
+    """What is kept of a node: the fields and, of a difference, what was rounded for each of them."""
+    sizes = (f"{name}_size" for name in objective.fields) if objective.terms else ()
+    return (*objective.fields, *sizes)
 
 
 class Family:
@@ -46,7 +65,8 @@ class Family:
         terms: Sequence[Family] | None = None,
         keeping: Keeping | None = None,
     ) -> None:
-        self._objective, self.keeping = objective, keeping or Keeping()
+        self._objective = objective
+        self.keeping: Keeping = keeping or InMemory()
         self._terms = (
             [Family(one, first, keeping=keeping) for one in objective.terms] if terms is None else list(terms)
         )
@@ -101,10 +121,11 @@ class Family:
     def _made(
         self, turn: Hashable, plane: Plane | Line, store: NodeStore | None = None
     ) -> Evaluator | Subtraction:
-        columns = [*self._objective.fields]
-        if self._terms:  # what was rounded for each of them
-            columns += [f"{name}_size" for name in columns]
-        kept = self.keeping.store(self._objective, plane, columns) if store is None else store
+        kept = (
+            self.keeping.store(self._objective, plane, columns_of(self._objective))
+            if store is None
+            else store
+        )
         if not self._terms:
             return Evaluator(self._objective, plane, kept, choose=self.keeping.choose)
         first, second = (family.on(turn, plane) for family in self._terms)

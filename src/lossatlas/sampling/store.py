@@ -58,10 +58,12 @@ class NodeStore:
     def seek(self, points: Collection[Point]) -> None:
         """Somebody is going to ask for these points: the same."""
 
-    def points(self) -> list[Point]:
-        """All points that are in memory."""
+    def snapshot(self) -> tuple[list[Point], np.ndarray]:
+        """All points that are in memory, and their values, (n, F)."""
         with self._lock:
-            return list({**self._old.rows, **self._young.rows})
+            old = [point for point in self._old.rows if point not in self._young.rows]
+            values = np.concatenate([self._old.get(old), self._young.get(self._young.rows)])
+            return old + list(self._young.rows), values
 
     def claim(self, point: Point) -> bool:
         """Take a point in hand; False when somebody has it already."""
