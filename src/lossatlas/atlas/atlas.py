@@ -86,10 +86,11 @@ class Atlas:
         self.file, self.path = file, file.path
         self._stores: weakref.WeakValueDictionary[Subject, StoredNodes] = weakref.WeakValueDictionary()
         self._rows: dict[Subject, Rows] = {}
-        self._shown: dict[tuple[str, str], Callable[[], Any]] = {}
+        self._shown: dict[tuple[str, str], list[Callable[[], Any]]] = {}
+        self._scenes_written: set[str] = set()
         self._left_out = 0  # rows of scenes and findings that cannot be read
         self._lock, self._choosing = threading.Lock(), threading.Lock()
-        self._writer = Writer(file, self._scene_first)
+        self._writer = Writer(file, self._scenes_first)
         weakref.finalize(self, file.close).atexit = False  # then `_close_all` writes what there is, too
         #: Objectives of which it was said that there are scenes of others too.
         self.told: set[str] = set()
@@ -175,7 +176,7 @@ class Atlas:
     def show(self, objective: str, plane: str, shown: Callable[[], Any]) -> None:
         """shown() is the landscape of an objective on a plane, whose scene is written with the first nodes of it."""
         with self._lock:
-            self._shown[objective, plane] = shown
+            self._shown.setdefault((objective, plane), []).append(shown)
 
     def put(self, subject: Subject, points: Sequence[Point], values: np.ndarray) -> None:
         """Write nodes (n, F) soon that were evaluated elsewhere."""
@@ -339,16 +340,19 @@ class Atlas:
             self.flush()
         self.file.close()
 
-    def _scene_first(self, store: StoredNodes) -> Order | None:
-        subject = store.rows.subject
+    def _scenes_first(self, store: StoredNodes) -> list[Order]:
+        """What is written before nodes of a store: the scenes that show them, each once."""
+        subject, orders = store.rows.subject, []
         with self._lock:
-            shown = self._shown.pop((subject.objective, subject.plane), None)
-        try:
-            landscape = shown() if shown is not None else None
-            return None if landscape is None else _scene_order(landscape.scene_row)
-        except Exception:  # its nodes are found by their hashes all the same
-            _log.exception("A scene could not be written to %s.", self.path)
-            return None
+            shown = self._shown.pop((subject.objective, subject.plane), [])
+        for landscape in filter(None, (alive() for alive in shown)):
+            try:
+                if landscape.scene.hash not in self._scenes_written:
+                    orders.append(_scene_order(landscape.scene_row))
+                    self._scenes_written.add(landscape.scene.hash)
+            except Exception:  # its nodes are found by their hashes all the same
+                _log.exception("A scene could not be written to %s.", self.path)
+        return orders
 
 
 _alive: weakref.WeakSet[Atlas] = weakref.WeakSet()
@@ -374,6 +378,10 @@ def _scene_order(row: SceneRow) -> Order:
     """Write a scene: a new row, or the newest one in place of what had its hash."""
 
     def order(connection: sqlite3.Connection) -> None:
+        known = connection.execute("SELECT head FROM scenes WHERE hash = ?", (row.scene.hash,)).fetchone()
+        head = _json(head_of(row), {})
+        if known is not None and not row.caption:  # which took a gradient
+            head["caption"] = _json(known[0], {}).get("caption", "")
         names = {}
         for name, vector in row.vectors.items():
             dtype = str(vector.dtype).removeprefix("torch.")
@@ -390,7 +398,7 @@ def _scene_order(row: SceneRow) -> Order:
                     ),
                 )
         columns = (
-            row.scene.hash, row.objective, row.plane, json.dumps(row.recipe), head_of(row), json.dumps(names),
+            row.scene.hash, row.objective, row.plane, json.dumps(row.recipe), json.dumps(head), json.dumps(names),
             row.created or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )  # fmt: skip
         connection.execute(

@@ -175,9 +175,11 @@ class AtlasFile:
             try:
                 self._check(connection, create=False)
                 return connection
-            except sqlite3.OperationalError:
-                # A folder that cannot be written has no room for what several processes share.
+            except sqlite3.OperationalError as error:
                 connection.close()
+                if "locked" in str(error):
+                    raise
+                # A folder that cannot be written has no room for what several processes share.
                 return self._open_copy()
             except BaseException:
                 connection.close()

@@ -71,9 +71,8 @@ class StoredNodes(NodeStore):
             return
         with self._loading:
             self._read([key for key in owners_of(address, self._levels) if key in self._unread])
-            if self._chunks:
-                key = (address.z, address.x, address.y)
-                self._read_chunks(checks_of_key(key, self.rows.subject.line))
+            # Those of a tile that owns nothing else are kept like any other points.
+            self.seek(checks_of_key((address.z, address.x, address.y), self.rows.subject.line))
 
     def seek(self, points: Collection[Point]) -> None:
         """Read what is kept of these points."""

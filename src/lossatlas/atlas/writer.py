@@ -34,14 +34,14 @@ Order = Callable[[sqlite3.Connection], Any]
 
 
 class Writer:
-    """Writes nodes and whatever else is ordered. before(store) gives what is to be written before nodes of a store, or None.
+    """Writes nodes and whatever else is ordered. before(store) gives what is to be written before nodes of a store.
 
     Where nothing can be written, a full disk for example, the computation goes on: what waits is tried again later, and
     `trouble` says what happened.
     """
 
     def __init__(
-        self, file: AtlasFile, before: Callable[[StoredNodes], Order | None] = lambda store: None
+        self, file: AtlasFile, before: Callable[[StoredNodes], list[Order]] = lambda store: []
     ) -> None:
         self._file, self._before = file, before
         self._stores: dict[StoredNodes, None] = {}
@@ -111,7 +111,7 @@ class Writer:
     def _transaction(self, stores: list[StoredNodes], orders: list[Order]) -> bool:
         taken = [(store, store.take(_MOST)) for store in stores]
         try:
-            orders += [order for store, _ in taken if (order := self._before(store)) is not None]
+            orders += [order for store, _ in taken for order in self._before(store)]
             with self._file.writing() as connection:
                 for order in orders:
                     order(connection)
