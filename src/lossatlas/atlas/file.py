@@ -43,11 +43,15 @@ class AtlasFile:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
-        if write:
-            with self.writing():
+        try:
+            if write:
+                with self.writing():
+                    pass
+            with self.reading():
                 pass
-        with self.reading():
-            pass
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -169,21 +173,14 @@ class AtlasFile:
             raise FileNotFoundError(
                 f"There is no file {self.path}. Pass the path of an atlas that was saved."
             )
-        path, uri = self.path, "ro"
         try:
-            connection = _connected(path, uri)
             try:
-                self._check(connection, create=False)
-                return connection
+                return self._checked(_connected(self.path, "ro"))
             except sqlite3.OperationalError as error:
-                connection.close()
                 if "locked" in str(error):
                     raise
                 # A folder that cannot be written has no room for what several processes share.
                 return self._open_copy()
-            except BaseException:
-                connection.close()
-                raise
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise _told(error, self.path) from error
@@ -198,13 +195,15 @@ class AtlasFile:
     def _open_copy(self) -> sqlite3.Connection:
         beside = self.path.with_name(self.path.name + "-wal")
         if not beside.exists() or beside.stat().st_size == 0:
-            connection = _connected(self.path, "ro", "immutable=1")
-        else:  # with what its writer had not put in its place
-            self._copy = tempfile.TemporaryDirectory(prefix="lossatlas-")
-            copy = Path(self._copy.name) / "copy.atlas"
-            shutil.copyfile(self.path, copy)
-            shutil.copyfile(beside, copy.with_name(copy.name + "-wal"))
-            connection = _connected(copy, "rw")
+            return self._checked(_connected(self.path, "ro", "immutable=1"))
+        # With what its writer had not put in its place.
+        self._copy = tempfile.TemporaryDirectory(prefix="lossatlas-")
+        copy = Path(self._copy.name) / "copy.atlas"
+        shutil.copyfile(self.path, copy)
+        shutil.copyfile(beside, copy.with_name(copy.name + "-wal"))
+        return self._checked(_connected(copy, "rw"))
+
+    def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:
             self._check(connection, create=False)
         except BaseException:

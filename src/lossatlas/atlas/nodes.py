@@ -98,6 +98,8 @@ class StoredNodes(NodeStore):
             if tiles:
                 self._newest[0] = tiles[-1][0]
                 self._unread.update(key for _, key in tiles)
+                if self._keeps is None:  # written anew
+                    self.rows.damaged.difference_update(key for _, key in tiles)
                 self._levels = tuple(sorted({*self._levels, *(key[0] for _, key in tiles)}))
             if chunks:
                 self._newest[1] = chunks[-1][0]
