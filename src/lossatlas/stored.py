@@ -202,7 +202,7 @@ class _Kept:
     """A scene of an atlas as a source of held values."""
 
     def __init__(self, atlas: Atlas, row: SceneRow) -> None:
-        self._atlas, self._row = atlas, row
+        self.atlas, self._row = atlas, row
         dtype = _DTYPES.get(row.scene.dtype)
         if dtype is None:
             raise ValueError(f"{atlas.path} says that its dtype is {row.scene.dtype!r}, which there is not.")
@@ -227,12 +227,12 @@ class _Kept:
     @property
     def evaluated(self) -> int:
         """How many nodes the file holds of this plane."""
-        return sum(self._atlas.count(subject) for subject in self._subjects)
+        return sum(self.atlas.count(subject) for subject in self._subjects)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What there is to say of the file."""
-        return self._atlas.notes
+        return self.atlas.notes
 
     def known(self, address: TileAddress, field: str) -> Pass | None:
         """What is held of a tile: its largest pass, or None."""
@@ -256,10 +256,10 @@ class _Kept:
 
     def turned(self, turn: Turn) -> tuple[Scene, _Kept] | None:
         """Another plane of the same family that is held too."""
-        for row in reversed(self._atlas.scenes()):
+        for row in reversed(self.atlas.scenes()):
             same = row.objective == self._row.objective and row.scene.home == self._row.scene.home
             if same and row.scene.at.settled == turn.settled and _first_of(row) == _first_of(self._row):
-                other = _Kept(self._atlas, row)
+                other = _Kept(self.atlas, row)
                 return other.scene, other
         return None
 

@@ -88,6 +88,7 @@ class Atlas:
         self._rows: dict[Subject, Rows] = {}
         self._shown: dict[tuple[str, str], list[Callable[[], Any]]] = {}
         self._scenes_written: set[str] = set()
+        self._latest: dict[tuple[str, str, str], list[Any]] = {}
         self._left_out = 0  # rows of scenes and findings that cannot be read
         self._lock, self._choosing = threading.Lock(), threading.Lock()
         self._writer = Writer(file, self._scenes_first)
@@ -272,15 +273,28 @@ class Atlas:
         table = _table(kind)
         text = json.dumps(value, allow_nan=False)
         body = codec.packed_arrays(arrays or {})
-        check = codec.checksum(kind, scene, name, text, body)
+        self._writer.order(lambda connection: _put_finding(connection, table, scene, name, text, body))
+
+    def keep_soon(self, kind: str, scene: str, name: str, value: Any) -> None:
+        """The same for values that change often: the newest is made into text by the thread that writes."""
+        key = (_table(kind), scene, name)
+        with self._lock:
+            waiting = self._latest.get(key)
+            if waiting is not None:
+                waiting[0] = value
+                return
+            newest = self._latest[key] = [value]
 
         def order(connection: sqlite3.Connection) -> None:
-            connection.execute(f"DELETE FROM {table} WHERE scene = ? AND name = ?", (scene, name))
-            if value is not None:
-                connection.execute(
-                    f"INSERT INTO {table} (scene, name, value, arrays, checksum) VALUES (?, ?, ?, ?, ?)",
-                    (scene, name, text, body, check),
-                )
+            with self._lock:
+                if self._latest.get(key) is newest:
+                    del self._latest[key]
+            try:
+                text = json.dumps(newest[0], allow_nan=False)
+            except (ValueError, TypeError):
+                _log.exception("%s could not be kept in %s.", name, self.path)
+                return
+            _put_finding(connection, kind, scene, name, text, codec.packed_arrays({}))
 
         self._writer.order(order)
 
@@ -408,6 +422,18 @@ def _scene_order(row: SceneRow) -> Order:
         )
 
     return order
+
+
+def _put_finding(
+    connection: sqlite3.Connection, kind: str, scene: str, name: str, text: str, body: bytes
+) -> None:
+    table = _table(kind)
+    connection.execute(f"DELETE FROM {table} WHERE scene = ? AND name = ?", (scene, name))
+    if text != "null":
+        connection.execute(
+            f"INSERT INTO {table} (scene, name, value, arrays, checksum) VALUES (?, ?, ?, ?, ?)",
+            (scene, name, text, body, codec.checksum(kind, scene, name, text, body)),
+        )
 
 
 def _hash_of(dtype: str, data: bytes) -> str:
