@@ -29,9 +29,9 @@ def spectrum(
     """
     point = _point(landscape, at)
     keeping = KeptSpectrum(landscape, point, top, bottom, options)
-    found = keeping.found()
-    if found is not None:
-        return found
+    known = keeping.found()
+    if known is not None:
+        return known
     options = _resolved(landscape, point, options)
     found = spectrum_at(landscape.objective, theta_at(landscape.slice, point), top, bottom, **options)
     keeping.keep(found)

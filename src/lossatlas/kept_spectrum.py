@@ -55,12 +55,8 @@ class KeptSpectrum:
             density = Density(
                 *(arrays[f"density_{name}"] for name in ("grid", "values", "band", "atoms")), value["width"]
             )
-            return Spectrum(
-                **{name: arrays[name] for name in _ARRAYS},
-                eigenvectors=vectors,
-                density=density,
-                **value["plain"],
-            )
+            values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | value["plain"]
+            return Spectrum(**values, eigenvectors=vectors, density=density)
         except (KeyError, TypeError):  # of another version
             return None
 
