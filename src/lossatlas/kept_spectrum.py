@@ -18,6 +18,7 @@ from lossatlas.landscape import Landscape
 _VECTOR_BYTES = 64 << 20
 
 _ARRAYS = ("eigenvalues", "residuals", "converged")
+_DENSITY = ("grid", "values", "band", "atoms")
 
 
 class KeptSpectrum:
@@ -52,11 +53,10 @@ class KeptSpectrum:
         try:
             rows = arrays["eigenvectors"] if "eigenvectors" in arrays else np.empty((self._objective.size, 0))
             vectors = torch.from_numpy(rows).to(self._objective.device, self._objective.dtype)
-            density = Density(
-                *(arrays[f"density_{name}"] for name in ("grid", "values", "band", "atoms")), value["width"]
-            )
-            values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | value["plain"]
-            return Spectrum(**values, eigenvectors=vectors, density=density)
+            grid, values, band, atoms = (arrays[f"density_{name}"] for name in _DENSITY)
+            density = Density(grid, values, band, atoms, float(value["width"]))
+            known_of: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | value["plain"]
+            return Spectrum(**known_of, eigenvectors=vectors, density=density)
         except (KeyError, TypeError):  # of another version
             return None
 
@@ -65,7 +65,7 @@ class KeptSpectrum:
         if self._atlas is None or not isinstance(found, Spectrum):
             return
         arrays = {name: getattr(found, name) for name in _ARRAYS}
-        for name in ("grid", "values", "band", "atoms"):
+        for name in _DENSITY:
             arrays[f"density_{name}"] = getattr(found.density, name)
         vectors = found.eigenvectors
         if vectors.numel() * vectors.element_size() <= _VECTOR_BYTES:

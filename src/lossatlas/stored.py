@@ -55,7 +55,7 @@ def load(
         row = _chosen(atlas.scenes(), scene, atlas)
         source = _Kept(atlas, row)
         return HeldLandscape(source.scene, source, caption=row.caption, recipe=dict(row.recipe))
-    rows = [(row, differences(row.recipe, objective)) for row in atlas.scenes()]
+    rows = [(row, _differences(row, objective)) for row in atlas.scenes()]
     ours = [row for row, said in rows if not said]
     if rows and not ours:
         raise ValueError(
@@ -75,7 +75,7 @@ def opened(store: str | os.PathLike[str], objective: Objective) -> Atlas:
         atlas.told.add(objective.hash)
         warnings.warn(
             f"{atlas.path} holds scenes of other objectives, which are kept beside this one and never mixed with it:\n"
-            f"{_in_words([(row, differences(row.recipe, objective)) for row in rows])}",
+            f"{_in_words([(row, _differences(row, objective)) for row in rows])}",
             stacklevel=4,
         )
     return atlas
@@ -190,6 +190,13 @@ def _chosen(rows: Sequence[SceneRow], scene: str | None, atlas: Atlas) -> SceneR
         known = "; ".join(f"{row.scene.hash} ({row.scene.title!r})" for row in rows)
         raise ValueError(f"{atlas.path} holds no scene {scene!r}. It holds {known}.")
     return found[-1]
+
+
+def _differences(row: SceneRow, objective: Objective | Sequence[Objective]) -> list[str]:
+    try:
+        return differences(row.recipe, objective)
+    except ValueError as error:  # a stranger may have written it
+        return [f"its recipe cannot be used: {error}"]
 
 
 def _in_words(rows: Sequence[tuple[SceneRow, list[str]]]) -> str:

@@ -45,6 +45,8 @@ class Pretend:
             with self.file.writing() as connection:
                 store.rows.merge(connection, [p for p, _ in nodes], np.array([row for _, row in nodes]))
 
+    settle = flush
+
 
 @st.composite
 def tiles(draw: st.DrawFn) -> TileAddress:
@@ -350,3 +352,46 @@ def test_without_a_store_nothing_is_written_and_flush_does_nothing(tmp_path: Pat
     kept.flush()
     assert kept.atlas is None
     assert wave(function().theta).ndim == 0
+
+
+def test_a_refreshed_landscape_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    import torch
+
+    model = torch.nn.Linear(3, 2)
+    objective = la.Objective(model, torch.nn.MSELoss(), (torch.ones(20, 3), torch.zeros(20, 2)))
+    kept = la.Landscape(objective, la.Plane.random(objective), store=tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    with torch.no_grad():
+        model.weight.mul_(2)
+    fresh = kept.renewed()
+    assert fresh.atlas is kept.atlas
+    fresh.evaluate(0.5, 0.5)
+    fresh.flush()
+    assert [row.scene.hash for row in kept.atlas.scenes()] == [kept.scene.hash, fresh.scene.hash]
+
+
+def test_scenes_with_other_homes_share_their_nodes(tmp_path: Path) -> None:
+    first = landscape(tmp_path / "run.atlas")
+    first.tile(HOME)
+    wide = la.Landscape(first.objective, first.plane, extent=(-2, 2, -2, 2), store=tmp_path / "run.atlas")
+    before = wide.evaluated
+    wide.tile(HOME)
+    assert wide.evaluated == before
+    wide.evaluate(1.75, 1.75)
+    wide.flush()
+    assert {row.scene.home for row in wide.atlas.scenes()} == {first.home, wide.home}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
+    kept = landscape(tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    kept.flush()
+    script = "import os; kept.atlas._writer.wake(kept._store); kept.atlas.close(); os._exit(0)"
+    child = os.fork()
+    if child == 0:
+        exec(script)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    kept.evaluate(0.25, 0.5)
+    kept.flush()
+    assert la.load(tmp_path / "run.atlas").evaluated == 2

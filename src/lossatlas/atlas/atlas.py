@@ -39,7 +39,8 @@ _PART = 1 << 24
 # Types of vectors, by name, and what holds their bytes.
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}  # fmt: skip
 
-_MOST_ELEMENTS = 1 << 40
+# Landscapes of which no node has come are looked through when there are more planes than this.
+_MOST_SHOWN = 256
 
 _log = logging.getLogger("lossatlas")
 
@@ -177,6 +178,8 @@ class Atlas:
     def show(self, objective: str, plane: str, shown: Callable[[], Any]) -> None:
         """shown() is the landscape of an objective on a plane, whose scene is written with the first nodes of it."""
         with self._lock:
+            if len(self._shown) > _MOST_SHOWN:  # planes that a hand passed by, of which nothing was evaluated
+                self._shown = {key: kept for key, kept in self._shown.items() if any(one() for one in kept)}
             self._shown.setdefault((objective, plane), []).append(shown)
 
     def put(self, subject: Subject, points: Sequence[Point], values: np.ndarray) -> None:
@@ -223,12 +226,14 @@ class Atlas:
                 if check != codec.checksum(*columns):
                     raise codec.Damaged("its checksum is another one")
                 scene, caption, line = scene_of_head(head)
+                if not isinstance(said := json.loads(recipe), dict):
+                    raise codec.Damaged("its recipe is none")
                 found.append(
                     SceneRow(
                         replace(scene, hash=hashed),
                         objective,
                         plane,
-                        json.loads(recipe),
+                        said,
                         caption,
                         line,
                         created=created,
@@ -245,16 +250,12 @@ class Atlas:
             row = connection.execute("SELECT vectors FROM scenes WHERE hash = ?", (scene,)).fetchone()
             found = {}
             for name, entry in (_json(row[0], {}) if row else {}).items():
-                parts = connection.execute(
-                    "SELECT data FROM vectors WHERE hash = ? ORDER BY part", (entry["hash"],)
-                )
-                data = b"".join(part for (part,) in parts)
                 try:
-                    dtype, count = _DTYPES[entry["dtype"]], int(entry["count"])
-                    if _hash_of(entry["dtype"], data) != entry["hash"] or not 0 <= count <= _MOST_ELEMENTS:
-                        raise codec.Damaged("its bytes are other ones")
-                    found[name] = torch.frombuffer(bytearray(data), dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)  # fmt: skip
-                except (codec.Damaged, KeyError, ValueError, TypeError) as error:
+                    parts = connection.execute(
+                        "SELECT data FROM vectors WHERE hash = ? ORDER BY part", (entry["hash"],)
+                    )
+                    found[name] = _vector_of(entry, b"".join(part for (part,) in parts))
+                except (codec.Damaged, sqlite3.Error, KeyError, ValueError, TypeError) as error:
                     raise ValueError(
                         f"The vector {name!r} of scene {scene} in {self.path} is damaged ({error}). Pass the plane itself: "
                         "lossatlas.Landscape(objective, plane, store=...)."
@@ -382,6 +383,7 @@ def _after_fork() -> None:
     """A child has no thread that writes, and the connections are its parent's."""
     for atlas in list(_alive):
         atlas.file.abandon()
+        atlas._writer.abandon()
 
 
 if hasattr(os, "register_at_fork"):
@@ -434,6 +436,14 @@ def _put_finding(
             f"INSERT INTO {table} (scene, name, value, arrays, checksum) VALUES (?, ?, ?, ?, ?)",
             (scene, name, text, body, codec.checksum(kind, scene, name, text, body)),
         )
+
+
+def _vector_of(entry: Mapping[str, Any], data: bytes) -> Tensor:
+    """A vector from its bytes. Raises Damaged when they are not those that were written, or a number of them that is none."""
+    dtype, count = _DTYPES[entry["dtype"]], entry["count"]
+    if _hash_of(entry["dtype"], data) != entry["hash"] or count * dtype.itemsize != len(data):
+        raise codec.Damaged("its bytes are other ones")
+    return torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
 
 
 def _hash_of(dtype: str, data: bytes) -> str:

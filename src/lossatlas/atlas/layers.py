@@ -21,7 +21,7 @@ from lossatlas.sampling import Point
 _QUALITY = 2
 
 # Tiles that the writer remembers, as it is given the rest of them next.
-_REMEMBERED = 256
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Rows:
                 "SELECT id, z, x, y FROM tiles WHERE layer = ? AND id > ? ORDER BY id",
                 (self._id(connection), after),
             ).fetchall()
-        return [(number, (z, x, y)) for number, z, x, y in found]
+        # A stranger's columns may hold anything.
+        return [(n, (z, x, y)) for n, z, x, y in found if all(isinstance(value, int) for value in (z, x, y))]
 
     def chunks(self, after: int) -> list[tuple[int, tuple[float, float, float, float]]]:
         """Number and extent of the rows of loose points that were written after a number, ascending."""
@@ -78,7 +79,7 @@ class Rows:
                 "SELECT id, a0, a1, b0, b1 FROM points WHERE layer = ? AND id > ? ORDER BY id",
                 (self._id(connection), after),
             ).fetchall()
-        return [(number, tuple(extent)) for number, *extent in found]
+        return [(n, tuple(ends)) for n, *ends in found if all(isinstance(end, float) for end in ends)]
 
     def tile(self, key: Key) -> codec.TileRow | None:
         """What a tile owns; None when that is nothing, or damaged."""
@@ -173,6 +174,8 @@ class Rows:
             return None
         try:
             count, data, check = row
+            if not isinstance(count, int) or not 0 < count <= CHUNK:
+                raise codec.Damaged(f"it says that it holds {count!r} points")
             return codec.read_chunk_row(self.subject.seal, count, data, check, self.fields)
         except codec.Damaged:
             self.damaged.add(number)

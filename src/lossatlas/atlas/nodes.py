@@ -26,7 +26,7 @@ class Keeps(Protocol):
         """A store has nodes to be written."""
         ...
 
-    def flush(self) -> None:
+    def settle(self) -> None:
         """Write what there is now."""
         ...
 
@@ -136,7 +136,7 @@ class StoredNodes(NodeStore):
                 if self._forgotten:
                     self._forgotten = False
                     assert self._keeps is not None
-                    self._keeps.flush()
+                    self._keeps.settle()
                     self._newest = [0, 0]
                     self.hear()
         elif self._keeps is None and time.monotonic() - self._looked > _FOLLOWED_EVERY:

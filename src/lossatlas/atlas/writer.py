@@ -50,17 +50,26 @@ class Writer:
         self._writing = threading.RLock()
         self._thread: threading.Thread | None = None
         self.trouble: str | None = None
-        self._warned = False
+        self._warned = self._forked = False
         self.lost = 0  # nodes that were given up
+
+    def abandon(self) -> None:
+        """Write nothing any more, in a process that was forked: that is left to its parent."""
+        self._state, self._writing = threading.Condition(), threading.RLock()
+        self._stores, self._orders, self._forked = {}, deque(), True
 
     def wake(self, store: StoredNodes) -> None:
         """A store has nodes to be written."""
+        if self._forked:
+            return
         with self._state:
             self._stores[store] = None
             self._begin()
 
     def order(self, order: Order) -> None:
         """Have something written soon; order(connection) is called within a transaction."""
+        if self._forked:
+            return
         with self._state:
             self._orders.append(order)
             self._begin()
