@@ -48,6 +48,8 @@ ROOMS: dict[str, set[str]] = {
         "held",
         "recipe",
     },
+    "grids": {"objective", "geometry", "sampling", "scene", "held"},
+    "hdf5": {"grids", "held"},
     "closeup": {"jobs", "objective", "geometry", "curvature", "landscape"},
     "kept_spectrum": {"curvature", "landscape"},
     "at_point": {"jobs", "geometry", "curvature", "features", "landscape", "closeup", "kept_spectrum"},
@@ -58,6 +60,7 @@ ROOMS: dict[str, set[str]] = {
     "recipe": {"objective", "geometry", "landscape", "recipe_format"},
     "pictures": {"geometry", "sampling", "scale", "held", "recipe"},
     "numbers": {"geometry", "held", "pictures", "recipe"},
+    "carried": {"held", "numbers", "scale"},
     "learning": {"geometry"},
     "integrations": {"geometry", "curvature", "features", "held", "pictures"},
     "figures": {"sampling", "scale"},
@@ -83,12 +86,14 @@ JUPYTER = {"anywidget", "comm", "ipykernel", "ipywidgets", "IPython", "plotly", 
 # Packages that a user may lack.
 EXTRAS = {
     "accelerate",
+    "h5py",
     "lightning",
     "matplotlib",
     "pytorch_lightning",
     "tensorboard",
     "transformers",
     "xarray",
+    "zarr",
 }
 FORBIDDEN = dict.fromkeys(
     (
@@ -113,12 +118,15 @@ FORBIDDEN = dict.fromkeys(
         "recipe",
         "pictures",
         "numbers",
+        "carried",
         "learning",
         "integrations",
     ),
     JUPYTER | EXTRAS,
 ) | {
     "held": {"torch"} | JUPYTER | EXTRAS,
+    "grids": {"torch"} | JUPYTER | EXTRAS,
+    "hdf5": {"torch"} | JUPYTER | EXTRAS,
     "figures": {"torch"} | EXTRAS,
     "widget": {"torch"} | EXTRAS,
 }

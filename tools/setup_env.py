@@ -41,7 +41,7 @@ PEERS = "peers"
 PEERS_NEED = ("backpack-for-pytorch", "einconv", "einops", "linear_operator", "opt_einsum", "unfoldNd")
 OLDEST_NODE = 20
 # The extras whose lower bounds are tested: those of a user who does more than look at maps.
-MET = ("plot", "numbers", "lightning", "trainer", "tensorboard")
+MET = ("plot", "numbers", "zarr", "hdf5", "lightning", "trainer", "tensorboard")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point, learning, numbers, pictures, recipe, stored
+from lossatlas import at_point, carried, learning, numbers, pictures, recipe, stored
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -23,6 +23,8 @@ from lossatlas.difference import difference, subtract
 from lossatlas.features import CriticalPoint, Descent, Recorder, Sweep, Tracker, track
 from lossatlas.following import project
 from lossatlas.geometry import Direction, Line, Plane, Shadow, TileAddress, Trajectory
+from lossatlas.grids import from_grid
+from lossatlas.hdf5 import from_hdf5
 from lossatlas.held import AnyLandscape, HeldLandscape, refusing
 from lossatlas.landscape import Landscape
 from lossatlas.objective import EvaluationError, Objective, ParameterSpace
@@ -71,6 +73,8 @@ __all__ = [
     "compare",
     "difference",
     "explore",
+    "from_grid",
+    "from_hdf5",
     "from_recipe",
     "link",
     "load",
@@ -301,7 +305,7 @@ for _kind in (Landscape, HeldLandscape):
     setattr(_kind, "_repr_mimebundle_", _display)  # noqa: B010
     for _method in (
         pictures.figure, pictures.plot, pictures.to_png, pictures.to_svg, pictures.to_pdf,
-        numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray,
+        numbers.numbers, numbers.to_npz, numbers.to_csv, numbers.to_xarray, carried.to_vtk, carried.to_zarr,
     ):  # fmt: skip
         setattr(_kind, _method.__name__, _method)
 Profile.figure = pictures.profile_figure_of  # type: ignore[attr-defined]

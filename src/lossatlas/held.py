@@ -6,7 +6,7 @@ import dataclasses
 import math
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -65,6 +65,15 @@ class Source(Protocol):
 
     def turned(self, turn: Turn) -> tuple[Scene, Source] | None:
         """Another plane of the same family that is held too; None for one that is not."""
+        ...
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A source that draws between its values by itself, rather than tile by tile."""
+
+    def drawn(self, a: np.ndarray, b: np.ndarray, field: str) -> tuple[np.ndarray, float]:
+        """The drawn function at columns a and rows b, (len(b), len(a)), NaN where nothing is held, and its stated error."""
         ...
 
 
@@ -198,7 +207,7 @@ class HeldLandscape:
     def drawn_profile(self, a0: float, a1: float, num: int, *, field: str | None = None) -> Profile:
         """What is drawn along a line from a0 to a1: held values where all are held, else through those that are, with an error."""
         name, a = self.check_field(field), np.linspace(a0, a1, check_count(num))
-        values, error = self._drawn(a, np.zeros(1), 0.0, name)
+        values, error, _ = self._drawn(a, np.zeros(1), 0.0, name)
         return self._profile(a, np.zeros(len(a)), values[0], name, error)
 
     def _profile(self, a: np.ndarray, b: np.ndarray, values: np.ndarray, field: str, error: float) -> Profile:
@@ -249,8 +258,8 @@ class HeldLandscape:
         view = self.home if extent is None else check_extent(extent)
         rows, columns = check_shape((pixels, pixels) if isinstance(pixels, int) else pixels)
         a, b = np.linspace(*view[:2], columns), np.linspace(*view[2:], rows)
-        values, error = self._drawn(a, b, share, name)
-        return Map(view, name, values, error, share, 0, values.size, False)
+        values, error, nodes = self._drawn(a, b, share, name)
+        return Map(view, name, values, error, share, 0, nodes, False)
 
     def map_work(
         self, extent: Sequence[float] | None, pixels: tuple[int, int] | int, tolerance: float, field: str
@@ -259,12 +268,16 @@ class HeldLandscape:
         yield
         return self.map(extent, pixels, tolerance, field=field)
 
-    def _drawn(self, a: np.ndarray, b: np.ndarray, tolerance: float, field: str) -> tuple[np.ndarray, float]:
-        """Values at columns a and rows b, (len(b), len(a)), and their error: exact with tolerance 0, where all are held."""
+    def _drawn(
+        self, a: np.ndarray, b: np.ndarray, tolerance: float, field: str
+    ) -> tuple[np.ndarray, float, int]:
+        """Values at columns a and rows b, (len(b), len(a)), their error and of how many nodes: exact with tolerance 0, where all are held."""
         if tolerance == 0:
             held, exact = self._held(grid_points(a, b), field)
             if held.all():
-                return exact.reshape(len(b), len(a)), 0.0
+                return exact.reshape(len(b), len(a)), 0.0, exact.size
+        if isinstance(self.source, Draws):
+            return *self.source.drawn(a, b, field), self.evaluated
         return mosaic(lambda address: self.source.known(address, field), self.home, self.levels, a, b)
 
     def turned(self, turn: Turn) -> HeldLandscape:

@@ -47,7 +47,7 @@ def numbers(
 ) -> Numbers:
     """Fields over a view, the home view by default, as `landscape.map` draws them within tolerance; 0: every value evaluated.
 
-    pixels: (rows of b, columns of a); on a line a number of points, which are exact. fields: names, "all", or by default the first. Raises ValueError
+    pixels: (rows of b, columns of a); on a line a number of points, which are exact where there is a model. fields: names, "all", or by default the first. Raises ValueError
     for what is none of these, EvaluationError when the model raises.
     """
     names = _names(landscape, fields)

@@ -41,9 +41,19 @@ def check_path(path: Any, suffix: str) -> Path:
     return where
 
 
+def not_writable(folder: Path) -> PermissionError:
+    """What is raised for a folder that nothing may be written into."""
+    return PermissionError(
+        f"Nothing may be written into the folder {str(folder)!r}. Choose another one, or change its permissions."
+    )
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its place and put it there when it is whole: a failure leaves what was there before."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=path.suffix)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=path.suffix)
+    except PermissionError:
+        raise not_writable(path.parent) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

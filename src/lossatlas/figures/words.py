@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import math
 
+import numpy as np
+
 from lossatlas.sampling import Map
 from lossatlas.scale import Scale, linthresh
 
@@ -52,7 +54,8 @@ def error_in_words(found: Map) -> str:
     """How far the drawn values may be off, and what they rest on."""
     nodes = f"{counted(found.nodes)} nodes"
     if not math.isfinite(found.error):
-        return f"{nodes}, error unknown near values that are not finite"
+        near = "" if np.isfinite(found.values).all() else " near values that are not finite"
+        return f"{nodes}, error unknown{near}"
     if found.error == 0:
         return f"every value evaluated ({nodes})"
     share = f" ({significant(100 * found.error / found.range, 2)} % of the range)" if found.range else ""

@@ -21,8 +21,8 @@ _DIGITS = 47
 
 def mosaic(
     known: Callable[[TileAddress], Pass | None], home: Extent, levels: tuple[int, int], a: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, float]:  # fmt: skip
-    """The drawn function at columns a and rows b, (len(b), len(a)), and its stated maximum error, inf where that is unknown.
+) -> tuple[np.ndarray, float, int]:  # fmt: skip
+    """The drawn function at columns a and rows b, (len(b), len(a)), its stated maximum error, inf where unknown, and of how many nodes.
 
     known(address) is what there is of a tile; home, levels: of the scene; of a line b is [0]. A point that no tile covers is NaN,
     and leaves the error unknown.
@@ -45,7 +45,9 @@ def mosaic(
         place = np.ix_(above, along)
         values[place], covered[place] = _drawn(best, a[along], b[above]), True
         error = max(error, math.inf if best.error.value is None else best.error.value)
-    return values, error if covered.all() else math.inf
+    used = {best.address: best for best, *_ in pieces}.values()
+    nodes = sum(best.values.size + (0 if best.centres is None else best.centres.size) for best in used)
+    return values, error if covered.all() else math.inf, nodes
 
 
 def _level(home: Extent, levels: tuple[int, int], a: np.ndarray, b: np.ndarray) -> int:

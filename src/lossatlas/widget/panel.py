@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 def make_panel(explorer: Explorer) -> ipywidgets.VBox:
     """The sliders turn u, turn v and offset, what they turn between, and the planes seen; linked to the traits both ways.
 
-    Raises TypeError for the explorer of a line.
+    Raises TypeError for the explorer of a line, and of a plane without directions to turn to.
     """
     if explorer.landscape.on_line:
         raise TypeError("A line is not turned or moved, so that its explorer has no panel.")
+    if not explorer.landscape.scene.directions:
+        raise TypeError("This map knows no directions to turn to, so that its explorer has no panel.")
     sliders = {
         "turn_u": _slider(ipywidgets.IntSlider, -180, 180, 1),
         "turn_v": _slider(ipywidgets.IntSlider, -180, 180, 1),

@@ -333,7 +333,12 @@ def scene_head(scene: Scene) -> Head:
         "z": list(scene.levels),
         "dtype": scene.dtype,
         "samples": scene.samples,
-        "turns": dict(zip(("u", "v", "offset"), scene.turns, strict=True)),
+        # Without it a page has no sliders: on a plane that nothing is known of to turn to.
+        **(
+            {"turns": dict(zip(("u", "v", "offset"), scene.turns, strict=True))}
+            if scene.directions or len(scene.axes) == 1
+            else {}
+        ),
         "directions": list(scene.directions),
         "at": dataclasses.asdict(scene.at),
         "notes": list(scene.notes),
