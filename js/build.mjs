@@ -1,4 +1,4 @@
-// Builds the front end into the Python package: src/lossatlas/static/{widget.js, widget.css, ball.js, instrument.js, layers.js, point.js, runs.js, webgl.js, colormaps.json}.
+// Builds the front end into the Python package: src/lossatlas/static/{widget.js, widget.css, page.js, baked.js, ball.js, instrument.js, layers.js, point.js, runs.js, webgl.js, colormaps.json}.
 //   node build.mjs           build
 //   node build.mjs --check   exit 1, saying why, when the built files are missing or older than their sources
 //   node build.mjs --dev     serve dev/index.html, a page without Python
@@ -11,8 +11,9 @@ import {shortGlsl} from "./glsl.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "src", "lossatlas", "static");
-// Sent by the kernel when they are needed, and stored nowhere: so much of each is there at once on any line.
+// Sent by the kernel when they are needed, and stored nowhere but in what was baked: so much of each is there at once on any line.
 const PARTS = /** @type {const} */ ({
+  baked: {minified: 8 * 1024, gzipped: 3 * 1024},
   ball: {minified: 28 * 1024, gzipped: 9 * 1024},
   instrument: {minified: 80 * 1024, gzipped: 28 * 1024},
   layers: {minified: 44 * 1024, gzipped: 15 * 1024},
@@ -21,7 +22,8 @@ const PARTS = /** @type {const} */ ({
   webgl: {minified: 20 * 1024, gzipped: 7 * 1024},
 });
 const names = /** @type {(keyof typeof PARTS)[]} */ (Object.keys(PARTS));
-const outputs = ["widget.js", "widget.css", ...names.map((name) => `${name}.js`), "colormaps.json"];
+// page.js is widget.js with a host of its own, for pages without a kernel.
+const outputs = ["widget.js", "widget.css", "page.js", ...names.map((name) => `${name}.js`), "colormaps.json"];
 
 // The bundle is stored in every notebook that is saved with its widgets: these are gates, not hopes. KB are of 1024 bytes.
 const MAX_MINIFIED = 100 * 1024;
@@ -130,6 +132,7 @@ async function build() {
   let mangleCache = {};
   for (const [name, entry] of [
     ["widget.js", "src/index.js"],
+    ["page.js", "src/inline.js"],
     ...names.map((name) => [`${name}.js`, `src/${name}/index.js`]),
   ]) {
     const built = await esbuild.build({
@@ -167,6 +170,7 @@ async function build() {
   const maps = join(here, "src", "colormaps.json");
   writeFileSync(join(out, "colormaps.json"), existsSync(maps) ? readFileSync(maps) : "{}\n");
   weigh("widget.js + widget.css", ["widget.js", "widget.css"], MAX_MINIFIED, MAX_GZIPPED);
+  weigh("page.js + widget.css", ["page.js", "widget.css"], MAX_MINIFIED + 2048, MAX_GZIPPED + 1024);
   for (const name of names) weigh(`${name}.js`, [`${name}.js`], PARTS[name].minified, PARTS[name].gzipped);
 }
 

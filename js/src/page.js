@@ -22,6 +22,21 @@ export function pageId() {
   return shared.id;
 }
 
+/** A module from its text. @param {BlobPart[]} parts @returns {Promise<any>} */
+const moduleOf = (parts) => import(URL.createObjectURL(new Blob(parts, {type: "text/javascript"})));
+
+/**
+ * What was baked into a model, which begins with the module that reads it.
+ * @param {import("./session.js").Session} session @param {DataView} data @returns {Promise<import("./source/comm.js").Local | null>}
+ */
+export async function unbaked(session, data) {
+  const {buffer, byteOffset, byteLength} = data;
+  const start = 4 + data.getUint32(0, true);
+  const part = (/** @type {number} */ from, /** @type {number} */ to) =>
+    new DataView(buffer, byteOffset + from, to - from);
+  return (await moduleOf([/** @type {BlobPart} */ (part(4, start))])).open(session, part(start, byteLength));
+}
+
 /**
  * A part of the front end, of the kernel that is asked for it: one for all explorers, as long as that kernel lives.
  * @param {import("./source/comm.js").CommSource} source @param {string} name @returns {Promise<any>} null when it cannot be had
@@ -35,7 +50,7 @@ export function partOf(source, name) {
   if (known) return known;
   const asked = source.ask("part", {name}).then((answer) => {
     if (!answer) parts.delete(key);
-    return answer && import(URL.createObjectURL(new Blob(answer.buffers, {type: "text/javascript"})));
+    return answer && moduleOf(answer.buffers);
   });
   parts.set(key, asked);
   return asked;

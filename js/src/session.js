@@ -3,7 +3,7 @@
 
 import {autoScale, domainOf, drawn, isDiverging, undrawn} from "./colour.js";
 import {commLive, isSameView, isView} from "./model.js";
-import {pageId, partOf} from "./page.js";
+import {pageId, partOf, unbaked} from "./page.js";
 import {merged} from "./plan.js";
 import {isScene} from "./protocol.js";
 import {CommSource} from "./source/comm.js";
@@ -39,6 +39,10 @@ const CONTROLS = /** @type {const} */ ([
   ...["turn_u", "turn_v", "offset"],
   ...["u_from", "u_to", "v_from", "v_to", "offset_along"],
 ]);
+
+/** Traits that decide what is drawn of a value, and those that decide the rest of the picture. */
+const OF_SCALE = ["scale", "field", "tolerance", "domain", "colormap"];
+const OF_STYLE = "theme renderer height bookmarks around layers levels relief".split(" ").concat(CONTROLS);
 
 /** @param {any} at */
 const placeOf = (at) => CONTROLS.map((name) => at[name] || "").join("/");
@@ -101,51 +105,58 @@ export class Session {
       send: (head) => model.send(head),
       commLive: () => commLive(model),
       onMessage: (message) => this.#take(message),
-      onState: () => this.#tell("state"),
+      onState: () => {
+        if (this.source.state === "static") this.#unbake();
+        this.#tell("state");
+      },
       renderer: model.get("renderer") ?? "auto",
       visible: () => document.visibilityState !== "hidden" && [...this.views].some((view) => view.request() !== null),
     });
     const saved = model.get("scene");
     if (isScene(saved)) this.#enter(saved);
 
-    const onCustom = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) =>
-      head?.k === "path" || head?.k === "curves" ? this.tellRun(head, buffers) : this.source.receive(head, buffers);
-    const onComm = () => this.source.commChanged();
     const onScale = () => {
       this.#measure();
       this.#tell("scale");
     };
-    const onStyle = () => this.#tell("style");
-    const scaleTraits = ["scale", "field", "tolerance", "domain", "colormap"].map((t) => `change:${t}`);
-    const styleTraits = [
-      "theme",
-      "renderer",
-      "height",
-      "bookmarks",
-      "around",
-      "layers",
-      "levels",
-      "relief",
-      ...CONTROLS,
-    ].map((t) => `change:${t}`);
-    model.on("msg:custom", onCustom);
     const onView = () => {
       const view = model.get("view");
       // What this page has told comes back to it, also by way of linked explorers, when it may look elsewhere by then.
       const told = model.get("_view_by") === pageId();
       if (!told && isView(view)) for (const one of this.views) one.setView(view);
     };
-    model.on("comm_live_update", onComm);
-    model.on("change:view", onView);
-    for (const name of scaleTraits) model.on(name, onScale);
-    for (const name of styleTraits) model.on(name, onStyle);
+    const onCustom = (/** @type {any} */ head, /** @type {DataView[]} */ buffers) =>
+      head?.k === "path" || head?.k === "curves" ? this.tellRun(head, buffers) : this.source.receive(head, buffers);
+    /** @type {[event: string, listener: (...args: any[]) => void][]} */
+    const ears = [
+      ["msg:custom", onCustom],
+      ["comm_live_update", () => this.source.commChanged()],
+      ["change:view", onView],
+    ];
+    const onStyle = () => this.#tell("style");
+    for (const name of OF_SCALE) ears.push([`change:${name}`, onScale]);
+    for (const name of OF_STYLE) ears.push([`change:${name}`, onStyle]);
+    for (const [event, listener] of ears) model.on(event, listener);
     this.#off = () => {
-      model.off("msg:custom", onCustom);
-      model.off("comm_live_update", onComm);
-      model.off("change:view", onView);
-      for (const name of scaleTraits) model.off(name, onScale);
-      for (const name of styleTraits) model.off(name, onStyle);
+      for (const [event, listener] of ears) model.off(event, listener);
     };
+  }
+
+  /** Draw what was baked, where there is no kernel. */
+  async #unbake() {
+    const data = this.model.get("_baked");
+    if (!data?.byteLength || this.source.local) return;
+    const local = await unbaked(this, data).catch(() => null);
+    if (local === null) this.error = "What was saved of this map cannot be read. Run the cell again.";
+    if (this.source.state !== "static") return; // a kernel has come
+    this.source.local = local;
+    this.#tell("state");
+  }
+
+  /** Show a scene that was baked. @param {Scene} scene */
+  restore(scene) {
+    this.#enter(scene);
+    this.#tell("scene");
   }
 
   /** @param {SessionView} view */
@@ -350,6 +361,11 @@ export class Session {
   #take(message) {
     switch (message.k) {
       case "ready":
+        if (this.source.local) {
+          // What it evaluates is exact, where what was baked is rounded.
+          this.source.local = null;
+          this.store.clear();
+        }
         if (message.scene !== null) this.#enter(message.scene);
         return this.#tell("scene");
       case "scene":
@@ -359,7 +375,7 @@ export class Session {
         this.#enter(message.scene);
         return this.#tell("scene");
       case "tiles":
-        return this.#put(message.tiles);
+        return this.put(message.tiles);
       case "status":
         this.status = message;
         return this.#tell("status");
@@ -391,7 +407,7 @@ export class Session {
   }
 
   /** @param {import("./protocol.js").TileData[]} tiles */
-  #put(tiles) {
+  put(tiles) {
     const started = performance.now();
     const hash = this.scene?.hash;
     if (hash === undefined) return;

@@ -216,6 +216,11 @@ export class TileStore {
     return false;
   }
 
+  /** Forget everything. */
+  clear() {
+    for (const [key, tile] of this.tiles) this.#drop(key, tile);
+  }
+
   /** @param {string} key @param {Tile} tile */
   #drop(key, tile) {
     this.tiles.delete(key);

@@ -15,6 +15,7 @@ from lossatlas.geometry import CHOICES, Direction, Line, NamedDirections, Plane,
 from lossatlas.geometry.remaking import (
     bytes_needed,
     check_bytes,
+    check_unmade,
     direction_again,
     scaling_again,
     slice_again,
@@ -23,7 +24,7 @@ from lossatlas.geometry.remaking import (
 from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.objective.difference import difference_of
-from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.fingerprint import digest, text_of
 from lossatlas.objective.identity import differences as of_parts
 from lossatlas.recipe_format import FORMAT, parsed
 
@@ -64,11 +65,11 @@ def recipe_vectors(landscape: Landscape) -> dict[str, Tensor]:
     "origin", "u" and "v" are those of the plane before it is turned, "direction NAME" one that it is turned by: vectors of the
     user's, principal components, the weights of other models, what an optimizer has gathered, an origin other than θ.
     """
-    return bytes_needed(_first(landscape), landscape.objective) | {
-        f"{_NAMED}{name}": direction.vector
-        for name, direction in _chosen(landscape).items()
-        if source_of(direction.recipe, landscape.objective) is None
-    }
+    needed = bytes_needed(_first(landscape), landscape.objective)
+    for name, direction in _chosen(landscape).items():
+        if source_of(direction.recipe, landscape.objective) is None:
+            needed[f"{_NAMED}{name}"] = direction.vector
+    return needed
 
 
 def from_recipe(
@@ -152,7 +153,7 @@ def _shares(shares: Any) -> list[list[float]] | None:
 def _json(recipe: Mapping[str, Any] | None) -> Any:
     """A recipe as it comes out of JSON; one that a user gave may hold other values, which are known by their text."""
     try:
-        return json.loads(json.dumps(recipe, default=str, allow_nan=False))
+        return json.loads(json.dumps(recipe, default=text_of, allow_nan=False))
     except ValueError as error:
         raise ValueError(
             f"The plane's recipe is {recipe!r}, which JSON cannot hold: {error}. Pass finite numbers."
@@ -170,13 +171,12 @@ def _chosen(landscape: Landscape) -> dict[str, Direction]:
 
 
 def _of_turn(landscape: Landscape) -> dict[str, Any]:
-    settled = landscape._turn.settled
-    needed = recipe_vectors(landscape)
+    settled, objective = landscape._turn.settled, landscape.objective
     directions = {
         name: {
             "recipe": _json(one.recipe), "name": one.name, "about": one.about,
             "scaling": None if one.scaling is None else one.scaling.recipe,
-            "vector": digest([one.vector]) if f"{_NAMED}{name}" in needed else None,
+            "vector": None if source_of(one.recipe, objective) is not None else digest([one.vector]),
         }
         for name, one in _chosen(landscape).items()
     }  # fmt: skip
@@ -301,6 +301,7 @@ def _direction(
 ) -> Direction:
     if said["vector"] is None:
         return direction_again(said["recipe"], objective)
-    scaling, vector = scaling_again(said["scaling"]), vectors[f"{_NAMED}{name}"]
+    scaling, vector = scaling_again(said["scaling"], objective), vectors[f"{_NAMED}{name}"]
+    check_unmade(said["recipe"], objective)
     check_bytes(said["recipe"], vector)
-    return Direction(vector, said["name"], said["recipe"], said["about"], scaling)
+    return Direction(vector.clone(), said["name"], said["recipe"], said["about"], scaling)

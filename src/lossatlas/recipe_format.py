@@ -103,8 +103,15 @@ def _of(kinds: type | tuple[type, ...], words: str) -> Check:
 
 _text = _of(str, "text")
 _whole = _of(int, "a whole number")
-_number = _of((int, float), "a number")
 _flag = _of(bool, "true or false")
+
+
+def _number(value: Any, where: str) -> Any:
+    try:
+        float(_of((int, float), "a number")(value, where))
+    except OverflowError:
+        raise ValueError(_wrong(value, where, "Numbers of a recipe are those of float64.")) from None
+    return value
 
 
 def _hash(value: Any, where: str) -> Any:

@@ -241,7 +241,7 @@ def saved(path: Path, landscape: la.Landscape, **looks: object) -> object:
         drawn.append(plot_chart(chart, ax))
         return ax
 
-    save(path, draw, width=5.0, aspect=1.0, dpi=100, title="", caption="", paper="#ffffff")
+    save(path, draw, width=5.0, aspect=1.0, dpi=100, title="", caption="", recipe="{}", paper="#ffffff")
     return chart, drawn[0]
 
 

@@ -47,6 +47,7 @@ def from_source(source: str, name: str) -> Any:
 
 CALLABLE = """
 class Loss:
+    table = [1.0, 2.0]
     def __init__(self, weights=(1.0, 2.0)):
         self.weights = list(weights)
     @property
@@ -62,8 +63,9 @@ def test_a_callable_object_is_known_by_the_code_of_its_class_and_by_its_attribut
     again = from_source("\n\n\n" + CALLABLE.format("1.0"), "Loss")
     assert code_of(one()) == code_of(again()) != code_of(other())
     assert code_of(one((1.0, 2.0))) != code_of(one((1.0, 3.0)))
-    changed = from_source(CALLABLE.format("1.0").replace("return 1.0", "return 2.0"), "Loss")
-    assert code_of(one()) != code_of(changed())
+    for old, new in (("return 1.0", "return 2.0"), ("[1.0, 2.0]", "[1.0, 3.0]")):
+        changed = from_source(CALLABLE.format("1.0").replace(old, new), "Loss")
+        assert code_of(one()) != code_of(changed())
 
 
 def test_a_class_that_a_function_uses_is_a_part_of_it() -> None:
@@ -113,19 +115,25 @@ class Loss:
     def __call__(self, output, y):
         return self.odd["fn"]((output - y).square().mean())
 
+class Taking(Odd):
+    def forward(self, x, what):
+        return super().forward(x)
+
+taking = la.Objective(Taking(), Loss(), ({"x": torch.ones(3, 2), "what": object()}, torch.zeros(3, 2)))
 objective = la.Objective(Odd(), Loss(), (torch.ones(3, 2), torch.zeros(3, 2)))
-print(objective.hash, la.Plane.gradient(objective).hash)
+print(objective.hash, taking.hash, la.Plane.gradient(objective).hash)
 """
 
 
 def test_what_holds_addresses_and_sets_has_the_same_hash_in_every_process() -> None:
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", PROCESS],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
-        ).stdout
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
         for seed in ("0", "1", "2")
-    }  # fmt: skip
+    ]  # fmt: skip
+    found = {process.communicate()[0] for process in started}
+    assert [process.returncode for process in started] == [0, 0, 0]
     assert len(found) == 1
 
 

@@ -22,6 +22,8 @@ const COLOURS = ["var(--la-accent)", "#ae3ec9", "#0ca678", "#e8890c", "#e64980"]
 const DOUBLE = 200;
 /** Pixels between the two clicks of one double click, at most. */
 const NEAR = 8;
+/** Pixels from a click within which a point is meant. */
+const REACH = 16;
 
 /** From this width of the card on there is room for a pane beside the map, CSS pixels. */
 const BESIDE = 840;
@@ -42,6 +44,7 @@ export class Point {
   #pane;
   #glyphs = svg("svg", {class: "la-glyphs", "aria-hidden": "true"});
   #live;
+  #hint;
   /** @type {Measured[]} */
   #points = [];
   /** @type {Measured | null} */
@@ -56,7 +59,7 @@ export class Point {
   #patience;
 
   /** @param {import("../ui/host.js").Host} host */
-  constructor({root, session, pane, signal}) {
+  constructor({root, session, pane, signal, hint}) {
     this.#root = root;
     this.#session = session;
     this.#map = pane;
@@ -91,10 +94,34 @@ export class Point {
     };
     area.addEventListener("dblclick", twice, {signal});
     root.addEventListener("keydown", (event) => this.#key(event), {signal, capture: true});
+    this.#hint = hint;
+    for (const {head, buffers} of session.source.local?.spectra ?? []) this.#keep(head, buffers);
+  }
+
+  /** A finding that was saved with the map. @param {any} head @param {DataView[]} buffers */
+  #keep(head, buffers) {
+    const finding = decodeFinding(head, buffers);
+    if (finding === null) return;
+    const colour = COLOURS[this.#points.length % COLOURS.length];
+    const hash = this.#session.scene?.hash ?? "";
+    const span = 16 * (finding.jet?.step ?? 0);
+    const known = {finding, running: false, error: "", turned: ""};
+    this.#points.push({at: finding.at, req: --last, colour, hash, span, pixel: 0, ...known});
+  }
+
+  /** Without a kernel a click opens what was saved near it. @param {[number, number]} at */
+  #open([a, b]) {
+    const {viewport, onLine} = this.#map;
+    const away = (/** @type {Measured} */ {at}) =>
+      Math.hypot(at[0] - a, onLine ? 0 : at[1] - b) * (viewport?.scale ?? 0);
+    const nearest = [...this.#points].sort((one, other) => away(one) - away(other))[0];
+    if (nearest && away(nearest) < REACH) this.#select(nearest);
+    else this.#hint("A kernel is needed to measure a point; circles are what was saved");
   }
 
   /** Measure a point of the plane. @param {[number, number]} at */
   press([a, b]) {
+    if (!this.#session.source.answers) return this.#open([a, b]);
     const {scene, epoch} = this.#session;
     const {viewport, onLine} = this.#map;
     if (!scene || !viewport || this.#map.subject?.hash !== scene.hash) return; // on its way to another plane
@@ -250,7 +277,8 @@ export class Point {
 
   #close() {
     this.#stop();
-    this.#points = [];
+    // What was saved stays on the map: nobody could measure it again.
+    if (this.#session.source.answers) this.#points = [];
     this.#one = null;
     this.#show();
     this.#root.focus({preventScroll: true});

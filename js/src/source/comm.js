@@ -15,6 +15,10 @@ import {ask, bye, decode, hello, MAX_WANTED, order, want} from "../protocol.js";
  * @typedef {import("../protocol.js").Captioned} Captioned
  * @typedef {"waiting" | "live" | "busy" | "frozen" | "static"} State
  * @typedef {import("../protocol.js").Tolerance} Tolerance
+ * @typedef {{
+ *   scene: string, spectra: {head: any, buffers: DataView[]}[], boundOf(field: string, rect: readonly number[]): number,
+ *   ask(k: string, more: any): Promise<any>
+ * }} Local  what was baked: its scene's hash, what was found at points, what values in a rectangle are off by since they were rounded, and answers
  * @typedef {{view: View, fields: string[], tiles: Wanted[], shown: Wanted[], tolerance?: Tolerance | null}} Request
  *   shown: on screen and good enough
  * @typedef {{
@@ -55,6 +59,8 @@ export class CommSource {
   /** @type {State} */
   state = "waiting";
   epoch = 0;
+  /** What answers where there is no kernel. @type {Local | null} */
+  local = null;
   /** @type {string | null} */
   #boot = null;
   /** @type {string | null} */
@@ -167,7 +173,7 @@ export class CommSource {
 
   /** Which kernel this is: a new one has a new name. */
   get boot() {
-    return this.#boot;
+    return this.#boot ?? this.local?.scene ?? null;
   }
 
   /** What the axes mean. @returns {Promise<Captioned | null>} null when no answer can be had */
@@ -177,7 +183,7 @@ export class CommSource {
 
   /** @param {string} k @param {object} [more] @param {number} [patience] @returns {Promise<any>} null when no answer can be had */
   ask(k, more, patience = LONG_PATIENCE) {
-    if (!this.#isOpen()) return Promise.resolve(null);
+    if (!this.#isOpen()) return Promise.resolve(this.local?.ask(k, more) ?? null);
     const req = ++this.#req;
     return new Promise((settle) => {
       this.#asked.set(req, {settle, until: performance.now() + patience});

@@ -317,7 +317,8 @@ export class ExplorerView {
   async #press(pixels) {
     const {viewport} = this.#pane;
     const at = viewport && (pixels ? viewport.toPlane(pixels) : viewport.center);
-    const part = this.#session.source.answers && (await this.#session.part("point"));
+    const {answers, local} = this.#session.source;
+    const part = (answers || local?.spectra.length) && (await this.#session.part("point"));
     if (!part) return this.#showHint("A kernel is needed to measure a point");
     this.#point ??= /** @type {import("../point/index.js").Point} */ (this.#open(part));
     // Since then it was zoomed: it was a double click. The frame may have got another size while the part was on its way.
@@ -328,11 +329,15 @@ export class ExplorerView {
 
   /** What the first picture can do without comes after it. */
   async #equip() {
-    if (this.#equipped || this.#session.source.state !== "live" || this.#pane.frames === 0) return;
+    const {state, local} = this.#session.source;
+    if (this.#equipped || !(state === "live" || local) || this.#pane.frames === 0) return;
     this.#equipped = true;
     const part = await this.#session.part("instrument");
     this.#equipped = part !== null;
     if (part && !this.#signal.aborted) this.#open(part);
+    // What was found at points stands on the map.
+    const point = part && local?.spectra.length && (await this.#session.part("point"));
+    if (point && !this.#signal.aborted) this.#point ??= /** @type {any} */ (this.#open(point));
   }
 
   /** @param {{open(host: import("./host.js").Host): Piece}} part */
@@ -439,10 +444,12 @@ export class ExplorerView {
       mode: scene?.mode ?? "",
       notes: scene?.notes ?? [],
       closed,
+      bound: source.local?.boundOf(session.fieldName, this.#pane.viewport?.rect ?? []),
     });
     const nothing = this.#pane.tiles().length === 0;
     this.#blank.hidden = !nothing;
-    say(this.#blank, nothing ? blankWords(state, closed) : "");
+    const isBaked = model.get("_baked")?.byteLength > 0;
+    say(this.#blank, nothing ? blankWords(isBaked ? "live" : state, closed) : "");
     this.#error.hidden = error === null;
     say(/** @type {Element} */ (this.#error.firstElementChild), error ?? "");
     this.#stale.hidden = status?.model_changed !== true || !source.answers;

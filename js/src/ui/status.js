@@ -76,7 +76,7 @@ export class StatusLine {
   /**
    * @param {{state: State, pending: number, status: Status | null, evaluated: number, total: number, bad: number,
    *   hash: string | null, mode: string, notes: readonly string[], closed: boolean, noise: boolean, error: number,
-   *   finished: boolean, scale: string, dtype: string, sample: Sample | null, unlogged: boolean}} facts evaluated, total: nodes of the view; bad: not finite; unlogged: some that have no logarithm; error: stated,
+   *   finished: boolean, scale: string, dtype: string, sample: Sample | null, unlogged: boolean, bound?: number}} facts evaluated, total: nodes of the view; bad: not finite; unlogged: some that have no logarithm; bound: what saved values were rounded by; error: stated,
    *   on the scale, of the worst tile; noise: rounding alone is left to resolve; finished: as good as was asked for; sample: what a preview rests on
    */
   draw({
@@ -97,9 +97,15 @@ export class StatusLine {
     dtype,
     sample,
     unlogged,
+    bound,
   }) {
-    say(this.#state, stateWords(state, pending, status, closed));
-    this.#state.title = state === "busy" ? "What is waited for comes when the running cell ends." : "";
+    const saved = bound !== undefined && state === "static";
+    say(this.#state, saved ? `saved, values ± ${significant(bound, 2)}` : stateWords(state, pending, status, closed));
+    this.#state.title = saved
+      ? "There is no kernel: this is what was saved of the map, its values rounded by so much at most."
+      : state === "busy"
+        ? "What is waited for comes when the running cell ends."
+        : "";
     const all = evaluated >= total;
     const within = withinWords(error, scale);
     const rest = !evaluated ? "" : finished ? `, rest within ± ${within}` : ", rest interpolated";

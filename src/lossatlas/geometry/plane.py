@@ -318,7 +318,7 @@ class Plane:
 
         # Only the turned vectors are here: a direction that is known by its bytes cannot be had back from them.
         of = dict(recipe["of"])
-        if of["kind"] == "along" and any(of[name]["kind"] in ("own", "towards") for name in "uv"):
+        if of.get("kind") == "along" and any(of[name]["kind"] in ("own", "towards") for name in "uv"):
             return None
         turned = dataclasses.replace(self, recipe=of, _owned=True)
         first = turned.renewed(objective)

@@ -35,9 +35,10 @@ _SEALED = ("own", "towards", "momentum", "adam", "through")
 
 def source_of(recipe: Recipe, objective: Objective) -> Objective | None:
     """The objective, or the term of a difference, at which a direction is made anew; None where only its bytes are known."""
-    key, read = _SOURCES.get(recipe.get("kind", ""), ("", None))
-    if read is None:
+    kind = recipe.get("kind")  # of a user's own recipe it may be anything
+    if not isinstance(kind, str) or kind not in _SOURCES:
         return None
+    key, read = _SOURCES[kind]
     return next((one for one in _with_terms(objective) if read(one) == recipe.get(key)), None)
 
 
@@ -80,8 +81,8 @@ def _turns_again(recipe: Recipe, objective: Objective, at_theta: bool) -> bool:
     of = recipe["of"]
     axes = axes_of(of)
     # Of a plane along directions the recipe does not say through which point it leads: it is known where it was not moved.
-    known = of["kind"] == "random" or (at_theta and not recipe["offset"])
-    others = [one for _, one, _ in recipe.get("chosen", {}).values() if one["kind"] != "axis"]
+    known = of.get("kind") == "random" or (at_theta and not recipe["offset"])
+    others = [one for _, one, _ in recipe.get("chosen", {}).values() if one.get("kind") != "axis"]
     made = all(source_of(one, objective) is not None for one in (*axes.values(), *others))
     return len(axes) == 2 and known and recipe["origin"] == origin_of(objective) and made
 
@@ -104,14 +105,14 @@ def slice_again(spec: Recipe, objective: Objective, vectors: Mapping[str, Tensor
             raise ValueError(
                 f"The recipe does not say how to make {axis}, nor that it needs its bytes. Take the recipe as it was written."
             )
-    _check_given(recipe or {}, vectors, found)
+    _check_given(recipe or {}, objective, vectors, found)
     about, home = tuple(spec["about"]), tuple(spec["home"])
     if spec["kind"] == "line":
         return Line(origin, found["u"], spec["names"][0], recipe, about, home, points)
     explained, null = (None, None) if spec["variance"] is None else map(np.array, spec["variance"])
     first, second = spec["names"]
     return Plane(
-        origin, found["u"], found["v"], (first, second), recipe, (about[0], about[1]), scaling_again(spec["scaling"]), home, points,
+        origin, found["u"], found["v"], (first, second), recipe, (about[0], about[1]), scaling_again(spec["scaling"], objective), home, points,
         explained, null,
     )  # fmt: skip
 
@@ -125,20 +126,40 @@ def check_bytes(recipe: Recipe, *vectors: Tensor) -> None:
         )
 
 
-def _check_given(recipe: Recipe, given: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """The same for the axes of a plane or a line of which the bytes were given."""
+def check_unmade(recipe: Recipe, objective: Objective) -> None:
+    """Raise ValueError where bytes are given for a direction that its recipe makes: nothing would say that they are the same."""
+    if source_of(recipe, objective) is not None:
+        raise _made_anyway(recipe)
+
+
+def _made_anyway(recipe: Recipe) -> ValueError:
+    return ValueError(
+        f"The recipe asks for the bytes of what is of kind {recipe.get('kind')!r}, which it makes itself. Take the recipe as it was "
+        "written."
+    )
+
+
+def _check_given(
+    recipe: Recipe, objective: Objective, given: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> None:
+    """The same for the axes of a plane or a line of which the bytes were given, as far as its recipe knows them."""
     if recipe.get("kind") == "through":
         check_bytes(recipe, *found.values())
+    if recipe.get("kind") == "turned" and given and _turns_again(recipe, objective, "origin" not in given):
+        raise _made_anyway(recipe)
     for axis, one in axes_of(recipe).items():
-        if axis in given and not (
-            axis == "v" and recipe.get("orthogonal")
-        ):  # then its bytes are what is left of it
-            check_bytes(one, given[axis])
+        if axis in given:
+            check_unmade(one, objective)
+            if not (axis == "v" and recipe.get("orthogonal")):  # then its bytes are what is left of it
+                check_bytes(one, given[axis])
 
 
-def scaling_again(recipe: Recipe | None) -> Scaling | None:
-    """A scaling from its recipe; None of None."""
-    return None if recipe is None else Scaling.from_recipe(recipe)
+def scaling_again(recipe: Recipe | None, objective: Objective) -> Scaling | None:
+    """A scaling from its recipe; None of None. Raises ValueError for names that match no parameter."""
+    if recipe is None:
+        return None
+    ignore, layers = recipe.get("ignore", True), recipe.get("layers")
+    return Scaling.of(recipe["normalize"], ignore, layers, objective.parameters)
 
 
 def direction_again(recipe: Recipe, objective: Objective) -> Direction:
@@ -162,14 +183,14 @@ def _directions_again(
     made = _together(list(axes.values()), objective)
     found |= {axis: one.vector.clone() for axis, one in zip(axes, made, strict=True)}
     if recipe.get("orthogonal") and "v" in axes:
-        scaling = Scaling.from_recipe(recipe) if recipe["kind"] == "random" else Scaling(None)
+        scaling = Scaling.from_recipe(recipe) if recipe.get("kind") == "random" else Scaling(None)
         scaling.orthogonalize(found["v"], found["u"], objective.parameters)
     return found
 
 
 def _together(recipes: Sequence[Recipe], objective: Objective) -> list[Direction]:
     """Directions from their recipes; several eigenvectors of one Hessian as they were found, together."""
-    if recipes and all(one["kind"] == "eigenvector" for one in recipes):
+    if recipes and all(one.get("kind") == "eigenvector" for one in recipes):
         sources = [source_of(one, objective) for one in recipes]
         if sources[0] is not None and all(one is sources[0] for one in sources):
             return eigenvectors(sources[0], [one["number"] for one in recipes])
@@ -184,11 +205,15 @@ def _turned_again(recipe: Recipe, objective: Objective) -> Plane:
             "its bytes. Take the recipe as it was written."
         )
     first = Plane(
-        objective.theta, found["u"], found["v"], recipe=of, scaling=scaling_again(recipe["scaling"])
+        objective.theta,
+        found["u"],
+        found["v"],
+        recipe=of,
+        scaling=scaling_again(recipe["scaling"], objective),
     )
     known = {}
     for name, one, _ in recipe.get("chosen", {}).values():
-        if one["kind"] == "axis":
+        if one.get("kind") == "axis":
             known[name] = Direction(first.directions["uv".index(one["axis"])], name, one, "", first.scaling)
         else:
             known[name] = direction_again(one, objective)

@@ -6,6 +6,7 @@ import builtins
 import functools
 import hashlib
 import json
+import re
 import sys
 import sysconfig
 import types
@@ -17,7 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+# Where an object lies, as Python's own repr says it.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
 _SCALAR = (int, float, complex, str, bytes, type(None))
+
+# What a class may hold beside its functions.
+_PLAIN = (*_SCALAR, Tensor, np.ndarray, tuple, list, dict, set, frozenset)
 
 # What every module has: the rest of its attributes are the user's, and may change what it computes.
 _MODULE_KEYS = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
@@ -36,13 +43,18 @@ class Digest:
             self._sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             self._sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         else:
-            self._sha.update(json.dumps(part, sort_keys=True, default=str).encode())
+            self._sha.update(json.dumps(part, sort_keys=True, default=text_of).encode())
         self._sha.update(b"\0")
 
     @property
     def hash(self) -> str:
         """Of all so far."""
         return self._sha.hexdigest()[:16]
+
+
+def text_of(thing: Any) -> str:
+    """A thing by its text, without where it lies in memory: that is another place in every process."""
+    return _ADDRESS.sub("", str(thing))
 
 
 def digest(parts: Iterable[Any]) -> str:
@@ -127,7 +139,7 @@ def _describe_class(kind: type, seen: dict[int, Any]) -> Iterator[Any]:
             for name, member in vars(one).items():
                 function = _function_of(member)
                 # Beside functions, names with underscores say where a class was written, not what it does.
-                plain = isinstance(function, _SCALAR) and not name.startswith("__")
+                plain = isinstance(function, _PLAIN) and not name.startswith("__")
                 if plain or isinstance(function, types.FunctionType):
                     yield name
                     yield from _describe(function, seen)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from lossatlas.objective import data as _data
-from lossatlas.objective.fingerprint import code_of, digest
+from lossatlas.objective.fingerprint import code_of, digest, text_of
 from lossatlas.objective.loading import Stream
 from lossatlas.objective.parameters import ParameterSpace
 from lossatlas.objective.replica import ModelReplica
 
 if TYPE_CHECKING:
     from lossatlas.objective.objective import Objective
-
-# Where an object lies in memory, as Python's own repr says it: another place in every process.
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 #: What each kind of objective is made of, in words.
 KINDS = {
@@ -71,9 +67,8 @@ def of_model(
     kind: str, module: nn.Module, loss: Any, weight_decay: float, mode: str, dtype: Any
 ) -> dict[str, Any]:
     """What is known of a model and its loss before data are read."""
-    structure = digest([_ADDRESS.sub("", repr(module))])
     return {
-        "kind": kind, "structure": structure, "code": code_of(module, tensors=False), "loss": code_of(loss),
+        "kind": kind, "structure": digest([text_of(module)]), "code": code_of(module, tensors=False), "loss": code_of(loss),
         "weight_decay": float(weight_decay), "mode": mode, "dtype": str(dtype).removeprefix("torch."),
     }  # fmt: skip
 

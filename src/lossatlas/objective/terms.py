@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lossatlas.objective.data import Batch, identity, tensors_of
-from lossatlas.objective.fingerprint import digest
+from lossatlas.objective.fingerprint import digest, text_of
 from lossatlas.objective.objective import Objective
 
 
@@ -46,7 +46,7 @@ def fingerprint(batches: Iterable[Batch]) -> Generator[None, None, str]:
         for place, part in enumerate(_parts(batch)):
             sha = found.setdefault(place, hashlib.sha256())
             if not isinstance(part, Tensor):
-                sha.update(json.dumps(part, sort_keys=True, default=str).encode())
+                sha.update(json.dumps(part, sort_keys=True, default=text_of).encode())
                 continue
             shape = tuple(part.shape[1:])
             if shapes.get(place) != shape:  # said once, not once a batch: cutting must not change it

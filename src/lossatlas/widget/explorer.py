@@ -21,6 +21,7 @@ from lossatlas.features import CriticalPoint
 from lossatlas.geometry import CHOICES, TURNS, NamedDirections, Turn, check_tolerance
 from lossatlas.held import AnyLandscape, HeldDirections, HeldLandscape
 from lossatlas.widget import kernel
+from lossatlas.widget.carry import Carried
 from lossatlas.widget.history import History
 from lossatlas.widget.keeping import keep
 from lossatlas.widget.looks import looks_of
@@ -54,7 +55,7 @@ _MOST_LEVELS = 64
 jobs.slow_down(kernel.duty)
 
 
-class Explorer(Runs, anywidget.AnyWidget):
+class Explorer(Carried, Runs, anywidget.AnyWidget):
     """A zoomable map of a landscape, or the curve of a line; display it, or make it the last line of a cell.
 
     view: {"center": [a, b], "span": width in a}; turn_u, turn_v: whole degrees in [−180, 180]; offset: in [−1, 1], in

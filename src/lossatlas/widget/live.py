@@ -224,18 +224,38 @@ class Live:
         if not feed.path or feed.kept == (feed.scene, feed.revision):
             return
         feed.kept = (feed.scene, feed.revision)
-        points, distance, steps, loss = (
-            np.concatenate([getattr(part, name) for part in feed.path])
-            for name in ("points", "distance", "steps", "loss")
-        )
-        series = {name: values for name, values in feed.told.items() if name != "step"}
-        self._keep(
-            {
-                "name": feed.name, "points": points, "steps": steps, "distance": distance, "loss": loss,
-                "color": feed.color, "scene": feed.scene,
-            },
-            {"name": feed.name, "steps": feed.told["step"], "series": series, "color": feed.color},
-        )  # fmt: skip
+        self._keep(*_as_traits(feed, feed.scene, feed.path, feed.told))
+
+    def snapshot(self) -> Generator[None, None, list[tuple[dict[str, Any], dict[str, Any]]]]:
+        """The path in the plane that is shown and the curves of every run as it is now, as traits hold them, as a job."""
+        landscape, found = self._landscape(), []
+        with self._lock:
+            feeds = list(self._feeds.values())
+        for feed in feeds:
+            path: list[Any] = []
+            step = BEFORE
+            while (part := feed.run.since(step, landscape, _ROWS, 1)) is not None:
+                path.append(part)
+                step = int(part.steps[-1])
+                yield
+            if path:
+                found.append(_as_traits(feed, landscape.scene.hash, path, _columns(feed.run.curves)))
+        return found
+
+
+def _as_traits(
+    feed: _Feed, scene: str, path: Sequence[Any], columns: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A run as the traits `paths` and `runs` hold one."""
+    points, distance, steps, loss = (
+        np.concatenate([getattr(part, name) for part in path])
+        for name in ("points", "distance", "steps", "loss")
+    )
+    series = {name: values for name, values in columns.items() if name != "step"}
+    return {
+        "name": feed.name, "points": points, "steps": steps, "distance": distance, "loss": loss,
+        "color": feed.color, "scene": scene,
+    }, {"name": feed.name, "steps": columns["step"], "series": series, "color": feed.color}  # fmt: skip
 
 
 def _columns(curves: Curves) -> dict[str, np.ndarray]:

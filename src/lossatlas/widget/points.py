@@ -43,6 +43,7 @@ class _Found:
 
     objective: Objective
     theta: Any
+    scene: str  # its hash
     spectrum: Spectrum | None = None
     last: Message | None = None  # what was told of it
     names: dict[int, str] = field(default_factory=dict)  # of the spectrum's eigenvectors that are directions
@@ -125,6 +126,24 @@ class Points:
         for client in clients:
             self.leave(client)
 
+    def finished(self, scene: str) -> list[Message]:
+        """What was told of the points of a scene that were measured to the end, the newest of each place."""
+        with self._lock:
+            told = [found.last for found in self._found.values() if found.scene == scene]
+        done = [message for message in told if message is not None and message[0]["k"] == "spectrum_done"]
+        return list(
+            {tuple(head["at"]): (head, buffers) for head, buffers in done if not head["cancelled"]}.values()
+        )
+
+    def measured(self, request: Point, landscape: Landscape) -> Generator[None, None, Message]:
+        """A point measured to the end, as a job: what a page would be told of it. Raises ValueError where there is no Hessian."""
+        closeup = Closeup(landscape, request.at, request.span)
+        spectrum = yield from closeup.run()
+        return findings.found(
+            request, closeup.jet, spectrum, products=closeup.study.hessian.products, of=None,
+            size=landscape.objective.size, stability=self._stability(), done=True,
+        )  # fmt: skip
+
     def towards(self, request: Towards, landscape: Landscape) -> tuple[str, dict[str, Any]]:
         """Make an eigenvector a direction: its name, and where the controls stand to turn u to it, through its point.
 
@@ -188,7 +207,7 @@ class Points:
         request = run.request
         near = self._nearby(request, landscape)
         closeup = run.closeup = Closeup(landscape, request.at, request.span, near=near)
-        run.found = _Found(landscape.objective, closeup.theta)
+        run.found = _Found(landscape.objective, closeup.theta, landscape.scene.hash)
         with self._lock:
             self._found[request.client, request.req] = run.found
         due, told, products = 0.0, (closeup.jet, False), 0

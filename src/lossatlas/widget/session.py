@@ -159,6 +159,16 @@ class Session:
 
         self._post(told)
 
+    def measured(self, scene: str) -> list[Message]:
+        """What was found at points of a scene that were clicked."""
+        return self._points.finished(scene)
+
+    def measure(self, at: tuple[float, float]) -> Generator[None, None, Message]:
+        """What a click there would find, as a job."""
+        landscape = self.landscape
+        span = landscape.home[1] - landscape.home[0]
+        return self._points.measured(Point("", 0, self.epoch, at, span), landscape)
+
     def check_model(self) -> None:
         """Tell the pages when the user's model is no longer the one on the map."""
         self._wake()
