@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from lossatlas.geometry import TileAddress, check_tolerance, home_tiles, level_of
-from lossatlas.landscape import Landscape
+from lossatlas.held import AnyLandscape
 from lossatlas.sampling import Pass, spread_of
 from lossatlas.scale import Scale, drawn, scale_of
 from lossatlas.widget.baked import Frame, Frozen, freeze
@@ -77,7 +77,7 @@ class Baked:
 class Order:
     """What is to be baked of a landscape: fields, levels, and how good."""
 
-    landscape: Landscape
+    landscape: AnyLandscape
     fields: tuple[str, ...]
     depth: int
     tolerance: float
@@ -116,7 +116,7 @@ class Piece:
 
 
 def order_of(
-    landscape: Landscape, depth: Any, fields: str | Sequence[str] | None, tolerance: float, scale: str
+    landscape: AnyLandscape, depth: Any, fields: str | Sequence[str] | None, tolerance: float, scale: str
 ) -> Order:
     """An order, checked: raises TypeError or ValueError, in words, for what cannot be baked."""
     if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= DEEPEST:

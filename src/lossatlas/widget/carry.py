@@ -24,7 +24,7 @@ from lossatlas.widget.picture import home_png
 from lossatlas.widget.protocol import PARTS, Message, scene_head
 
 if TYPE_CHECKING:
-    from lossatlas.landscape import Landscape
+    from lossatlas.held import AnyLandscape
     from lossatlas.widget.session import Session
 
 _STATIC = Path(__file__).parent.parent / "static"
@@ -65,7 +65,7 @@ class Carried(traitlets.HasTraits):
     _baked_as: tuple[Any, ...] = ()  # of which scene, and how
 
     @property
-    def landscape(self) -> Landscape:
+    def landscape(self) -> AnyLandscape:
         """What is shown now."""
         raise NotImplementedError
 
@@ -203,7 +203,7 @@ class Carried(traitlets.HasTraits):
         return state
 
 
-def _one_pass(landscape: Landscape) -> tuple[str, ...]:
+def _one_pass(landscape: AnyLandscape) -> tuple[str, ...]:
     """The fields that come from one forward pass with the first."""
     first = landscape.fields[0]
     return tuple(name for name in landscape.fields if landscape.layer_of(name) == landscape.layer_of(first))
@@ -227,7 +227,7 @@ def _wait(work: Generator[None, None, Any], teller: Teller | None) -> Any:
         raise
 
 
-def _timed(landscape: Landscape) -> Generator[None, None, float]:
+def _timed(landscape: AnyLandscape) -> Generator[None, None, float]:
     """Seconds of a node, by a few new ones."""
     a0, a1, b0, b1 = landscape.home
     # No nodes, so that none of them is known already.

@@ -165,9 +165,9 @@ class Session:
 
     def measure(self, at: tuple[float, float]) -> Generator[None, None, Message]:
         """What a click there would find, as a job."""
-        landscape = self.landscape
-        span = landscape.home[1] - landscape.home[0]
-        return self._points.measured(Point("", 0, self.epoch, at, span), landscape)
+        home = self.landscape.home
+        request = Point("", 0, self.epoch, at, home[1] - home[0])
+        return self._points.measured(request, self._with_model(request))
 
     def check_model(self) -> None:
         """Tell the pages when the user's model is no longer the one on the map."""
