@@ -311,3 +311,51 @@ def test_an_atlas_in_a_folder_without_room_for_its_log_is_read_as_it_is(
 
     monkeypatch.setattr(atlas_file, "_connected", refusing)
     assert la.load(path).tile(HOME).evaluated.all()
+
+
+def test_a_file_that_is_removed_while_it_is_written_is_said_and_a_new_one_is_another(tmp_path: Path) -> None:
+    path, kept = tmp_path / "run.atlas", landscape(tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    kept.flush()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    kept.evaluate(0.25, 0.5)
+    with pytest.warns(RuntimeWarning, match="was moved, removed or replaced"):
+        kept.flush()
+    assert kept.evaluate(0.25, 0.5) == landscape().evaluate(0.25, 0.5)
+    fresh = landscape(path)
+    assert fresh.atlas is not kept.atlas
+    assert not fresh.knows([(0.5, 0.5)])
+    fresh.evaluate(0.75, 0.5)
+    fresh.flush()
+    assert la.load(path).evaluated == 1
+
+
+def test_a_file_that_was_replaced_is_read_anew(path: Path) -> None:
+    held = la.load(path)
+    before = held.evaluated
+    other = landscape()
+    other.evaluate(0.5, 0.5)
+    other.save(path.with_name("other.atlas"))
+    path.with_name("other.atlas").replace(path)
+    assert la.load(path).evaluated == 1
+    assert held.evaluated == before
+
+
+def test_a_file_that_is_removed_while_it_is_closed_is_made_anew_by_who_goes_on(tmp_path: Path) -> None:
+    first = landscape(tmp_path / "run.atlas", size=4)
+    first.evaluate(0.1, 0.1)
+    first.flush()
+    with pytest.warns(UserWarning, match="kept beside"):
+        kept = landscape(tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    kept.atlas.close()
+    (tmp_path / "run.atlas").unlink()
+    kept.evaluate(0.25, 0.5)
+    kept.atlas.close()
+    connection = sqlite3.connect(tmp_path / "run.atlas")
+    found = connection.execute(
+        "SELECT objective, count FROM tiles JOIN layers ON layer = layers.id"
+    ).fetchall()
+    connection.close()
+    assert found == [(kept.objective.hash, 1)]  # under its own layer, whatever number that had before

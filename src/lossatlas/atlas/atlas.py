@@ -58,7 +58,7 @@ def open_atlas(path: str | os.PathLike[str], *, write: bool = True) -> Atlas:
     key = (os.path.realpath(where), write)
     with _lock:
         atlas = _open.get(key)
-        if atlas is None:
+        if atlas is None or not atlas.file.is_there:
             atlas = _open[key] = Atlas(AtlasFile(Path(key[0]), write=write))
         return atlas
 

@@ -43,6 +43,8 @@ class AtlasFile:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
+        #: Which file the path led to when it was opened last.
+        self.identity: tuple[int, int] | None = None
         try:
             if write:
                 with self.writing():
@@ -59,6 +61,7 @@ class AtlasFile:
         with self._read_lock:
             if self._reader is None:
                 self._reader = self._open_reader()
+                self.identity = _identity_of(self.path)
             yield self._reader
 
     @contextlib.contextmanager
@@ -69,6 +72,9 @@ class AtlasFile:
                 raise PermissionError(f"{self.path} was opened for reading only.")
             if self._writer is None:
                 self._writer = self._open_writer()
+                self.identity = _identity_of(self.path)
+            if not self.is_there:  # what is written to a file that has no name any more is lost
+                raise FileNotFoundError(f"{self.path} was moved, removed or replaced")
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -80,6 +86,11 @@ class AtlasFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        return _identity_of(self.path) == self.identity
 
     @property
     def version(self) -> int:
@@ -237,6 +248,14 @@ class AtlasFile:
 
 # Connections of a parent process, which must not be closed in a child.
 _FORKED: list[object] = []
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_path(path: Path) -> None:

@@ -58,6 +58,7 @@ class Rows:
         #: Rows that were left out, for they are not what was written.
         self.damaged: set[Any] = set()
         self._layer: int | None = None
+        self._file_was = file.identity
         self._remembered: OrderedDict[Key, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self._written: set[Key] | None = None
         self._last: tuple[int, int] | None = None  # the last row of loose points, and how many it holds
@@ -135,6 +136,9 @@ class Rows:
         self._written = self._last = self._layer = None
 
     def _id(self, connection: sqlite3.Connection, *, make: bool = False) -> int | None:
+        if self._file_was != self.file.identity:  # closed, and then another one was opened in its place
+            self.forget()
+            self._file_was = self.file.identity
         if self._layer is None:
             if make:
                 connection.execute(
