@@ -28,20 +28,24 @@ import lossatlas as la  # noqa: E402
 from tests.browser.lab import launch_chromium  # noqa: E402
 
 TITLE = "## A map as a page"
+_WHAT = (
+    "the digits MLP to depth 4, loss and accuracy, one spectrum, opened from disk in Chromium without network, software drawing; "
+    "medians with their range."
+)
 OPENINGS = 12
 STEPS = 60
 
 API = "document.querySelector('.lossatlas').lossatlas"
 
 # Seen from the document's start: the first frame that has tiles.
-DRAWN = f"""() => new Promise((done) => {{
-    const look = () => {{
+DRAWN = """() => new Promise((done) => {
+    const look = () => {
         const api = document.querySelector(".lossatlas")?.lossatlas;
         if (api && api.stats().frames > 0 && api.tiles().length > 0) done(performance.now());
         else requestAnimationFrame(look);
-    }};
+    };
     look();
-}})"""
+})"""
 
 # One zoom step: from the view that is set to the frame after it, and the script of that frame.
 STEP = f"""(view) => new Promise((done) => {{
@@ -84,7 +88,9 @@ def measured(path: Path, explorer: Any) -> dict[str, Any]:
         at = np.arange(-16, 16) / 16
         page.evaluate(STEP, {"center": [0.0, 0.0], "span": 2.0})
         for a in at[::4].tolist():
-            found = np.array([page.evaluate(f"([a, b]) => {API}.valueAt(a, b)", [a, b]) for b in at[::4].tolist()])
+            found = np.array(
+                [page.evaluate(f"([a, b]) => {API}.valueAt(a, b)", [a, b]) for b in at[::4].tolist()]
+            )
             worst = max(worst, float(np.abs(found - explorer.landscape.evaluate(a, at[::4])).max()))
         browser.close()
     return {"drawn": drawn, "steps": steps, "worst": worst}
@@ -99,7 +105,9 @@ def main() -> None:
     """Bake, write, open, zoom."""
     with tempfile.TemporaryDirectory() as folder:
         known = problem("digits MLP")
-        explorer = la.explore(known.model, known.loss, known.data, fields=("loss", "accuracy"), title="digits MLP")
+        explorer = la.explore(
+            known.model, known.loss, known.data, fields=("loss", "accuracy"), title="digits MLP"
+        )
         baked = explorer.bake(depth=4, spectra=[(0, 0)])
         path = Path(folder) / "map.html"
         explorer.to_html(path)
@@ -110,8 +118,7 @@ def main() -> None:
     frames = [step[2] for step in found["steps"]]
     lines = [
         "",
-        f"`benchmarks/pages.py`, torch {torch.__version__}: the digits MLP to depth 4, loss and accuracy, one spectrum, opened from disk "
-        "in Chromium without network, software drawing; medians with their range.",
+        f"`benchmarks/pages.py`, torch {torch.__version__}: {_WHAT}",
         "",
         "| what | measured | bar |",
         "| --- | --- | --- |",

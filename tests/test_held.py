@@ -226,7 +226,7 @@ def test_it_is_written_as_any_landscape_is(held, model, tmp_path):
     assert about["caption"] == "A bowl with a ripple."
     assert about["error"] == {"loss": 0.0}
     held.to_csv(tmp_path / "map.csv", pixels=5)
-    assert (tmp_path / "map.csv").read_text().splitlines()[4] == "a,b,loss"
+    assert (tmp_path / "map.csv").read_text().splitlines()[5] == "a,b,loss"
     held.to_png(tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 1000
     assert len(held.figure(pixels=33).data) > 0

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossatlas import at_point, carried, learning, numbers, pictures, recipe
+from lossatlas import at_point, carried, learning, numbers, pictures, recipe, stored
 from lossatlas.curvature import (
     Diagonal,
     Jet,
@@ -31,6 +31,7 @@ from lossatlas.objective import EvaluationError, Objective, ParameterSpace
 from lossatlas.recipe import from_recipe
 from lossatlas.sampling import Map, Profile, Tile
 from lossatlas.spread import Spread, spread
+from lossatlas.stored import load
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,6 +77,7 @@ __all__ = [
     "from_hdf5",
     "from_recipe",
     "link",
+    "load",
     "sharpness",
     "spread",
     "stability_of",
@@ -289,6 +291,8 @@ def _display(landscape: AnyLandscape, **kwargs: Any) -> Any:
 
 Objective.spectrum = spectrum_at  # type: ignore[attr-defined]
 Landscape.recipe = property(recipe.recipe)  # type: ignore[attr-defined]
+Landscape.scene_row = property(stored.row_of)  # type: ignore[attr-defined]
+Landscape.save, Landscape.flush = stored.save, stored.flush  # type: ignore[attr-defined]
 Landscape.__sub__ = subtract  # type: ignore[operator]
 for _measured in (
     at_point.spectrum, at_point.spectra, at_point.jet, at_point.critical_point,

@@ -10,6 +10,7 @@ from lossatlas.closeup import Closeup
 from lossatlas.curvature import Jet, Nearby, Spectrum, Study, spectrum_at, stream
 from lossatlas.features import CriticalPoint, Descent, Drop, Search, Sweep, Sweeping
 from lossatlas.geometry import check_point, theta_at
+from lossatlas.kept_spectrum import KeptSpectrum
 from lossatlas.landscape import Landscape
 
 # From points nearer than this, in units of the plane, a spectrum is worth starting.
@@ -23,12 +24,17 @@ def spectrum(
 ) -> Spectrum | dict[str, Spectrum]:
     """The spectrum of the Hessian of the loss at a point, (a, b) of a plane or a of a line.
 
-    options: as of `objective.spectrum`, and near="nearest": start from what this landscape knows of a point within 0.03.
+    With a store, one that was finished at this point with these options is read back. options: as of `objective.spectrum`, and near="nearest": start from what this landscape knows of a point within 0.03.
     Raises TypeError or ValueError for what is no point or cannot be asked, EvaluationError when the model raises.
     """
     point = _point(landscape, at)
+    keeping = KeptSpectrum(landscape, point, top, bottom, options)
+    known = keeping.found()
+    if known is not None:
+        return known
     options = _resolved(landscape, point, options)
     found = spectrum_at(landscape.objective, theta_at(landscape.slice, point), top, bottom, **options)
+    keeping.keep(found)
     # Those of another matrix, of some layers or of samples are no start for this one.
     if isinstance(found, Spectrum) and not {"matrix", "layers", "samples"} & set(options):
         _known(landscape).add(point, found)

@@ -319,7 +319,12 @@ class HeldLandscape:
     def report(self) -> str:
         """What is held, and what is said of it."""
         return "\n".join(
-            [f"{self.evaluated} nodes are held, and none are evaluated", self.without, *self.scene.notes]
+            [
+                f"{self.evaluated} nodes are held, and none are evaluated",
+                self.without,
+                *self.scene.notes,
+                *getattr(self.source, "notes", ()),  # of a source that is a file: what of it is damaged
+            ]
         )
 
     def check_address(self, address: TileAddress) -> None:

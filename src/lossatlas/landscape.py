@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 
 from lossatlas import jobs
+from lossatlas.atlas import Atlas
 from lossatlas.features import CURVATURE_FIELDS, KINDS
 from lossatlas.geometry import (
     CHOICES,
@@ -25,12 +28,12 @@ from lossatlas.geometry import (
     check_coordinates,
     check_count,
     check_extent,
-    check_home,
     check_interval,
     check_point,
     check_shape,
     check_tolerance,
     home_tiles,
+    length_of,
     level_of,
 )
 from lossatlas.objective import Objective
@@ -52,7 +55,7 @@ from lossatlas.sampling import (
     previews_in_words,
     seen,
 )
-from lossatlas.scene import Scene, scene_of
+from lossatlas.scene import Scene, check_scene, scene_of
 
 # Nodes per side of a tile of curvature in the explorer: each takes products instead of a pass.
 _CURVATURE_NODES = 5
@@ -67,7 +70,8 @@ class Landscape:
     """The objective on a plane or a line: nothing is computed until it is asked for, and no node twice.
 
     extent: the home view (a0, a1, b0, b1), by default the plane's own. On a line there are `evaluate`, `grid`,
-    `profile`, `explore`, `caption` and `on`; `tile` needs a plane. Raises TypeError or ValueError when plane and objective do not belong
+    `profile`, `explore`, `caption` and `on`; `tile` needs a plane. store: the path of an atlas, a file in which nodes are kept as
+    they come and found again; a missing one is created. Raises TypeError or ValueError when plane and objective do not belong
     together. Every value is exact (all data, accumulated in float64); NaN and ±inf stay what they are.
     """
 
@@ -78,38 +82,17 @@ class Landscape:
         *,
         extent: Sequence[float] | None = None,
         title: str | None = None,
+        store: str | os.PathLike[str] | Atlas | None = None,
     ) -> None:
-        if not isinstance(objective, Objective):
-            raise TypeError(f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective.")
-        if not isinstance(plane, Plane | Line):
-            raise TypeError(
-                f"plane is a {type(plane).__name__}. Pass a lossatlas.Plane, as in Plane.random(objective)."
-            )
-        if plane.size != objective.size:
-            raise ValueError(
-                f"The plane has vectors of length {plane.size}, but the objective has P = {objective.size} parameters. "
-                "Make the plane from this objective."
-            )
-        if plane.origin.dtype != objective.dtype or plane.origin.device != objective.device:
-            raise ValueError(
-                f"The plane is {plane.origin.dtype} on {plane.origin.device}, but the objective is {objective.dtype} "
-                f"on {objective.device}. Convert origin, u and v first."
-            )
+        self.home = check_scene(objective, plane, extent)
         self.objective, self.slice = objective, plane
-        self.home = check_home(plane, extent)
-        level = level_of(self.home)
-        if not self.levels[0] <= level <= self.levels[1]:
-            a0, a1, b0, b1 = self.home
-            raise ValueError(
-                f"The home view is {max(a1 - a0, b1 - b0):g} wide, which is level z = {level}. In {objective.dtype} a map "
-                f"reaches from z = {self.levels[0]} to {self.levels[1]}: choose an extent between."
-            )
         self._title = title
         self._turn = Turn()
-        self._family = Family(objective, plane)
+        self._family = Family(objective, plane, keeping=_atlas_of(store, objective))
         self._evaluator = self._family.first
         self._directions: NamedDirections | None = None
         self._scene: Scene | None = None
+        self._show()
 
     @property
     def scene(self) -> Scene:
@@ -221,12 +204,8 @@ class Landscape:
         count = check_count(num)
         a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
         values = np.asarray(self.evaluate(a, None if self.on_line else b, field=field))
-        way = sum(
-            step * d.double() for step, d in zip((a1 - a0, b1 - b0), self.slice.directions, strict=False)
-        )
-        length = float(torch.as_tensor(way).norm())
-        distance, norm = np.linspace(0.0, length, count), float(self.objective.theta.double().norm())
-        return Profile(a, b, distance, values, field, norm)
+        distance = np.linspace(0.0, length_of(self.slice, a1 - a0, b1 - b0), count)
+        return Profile(a, b, distance, values, field, float(self.objective.theta.double().norm()))
 
     def tile(
         self, address: TileAddress, quality: int = 2, tolerance: float = 0.0, *, field: str = "loss"
@@ -316,6 +295,7 @@ class Landscape:
         other = Landscape(self.objective, evaluator.plane, extent=self.home, title=self._title)
         other._turn, other._family, other._evaluator = turn, family, evaluator
         other._directions = self.directions
+        other._show()
         return other
 
     def called(self, title: str, directions: NamedDirections | None = None) -> Landscape:
@@ -323,6 +303,7 @@ class Landscape:
         other = Landscape(self.objective, self.slice, extent=self.home, title=title)
         other._turn, other._family, other._evaluator = self._turn, self._family, self._evaluator
         other._directions = directions or (None if self.on_line else self.directions)
+        other._show()
         return other
 
     @property
@@ -347,6 +328,17 @@ class Landscape:
         return self._family.first.plane
 
     @property
+    def atlas(self) -> Atlas | None:
+        """The file that its nodes are kept in; None where they are in memory alone."""
+        return self._family.keeping if isinstance(self._family.keeping, Atlas) else None
+
+    def _show(self) -> None:
+        """Be the scene that is written with the first nodes."""
+        if self.atlas is not None:
+            alive = weakref.ref(self)
+            self.atlas.show(self.objective.hash, self.slice.hash, alive)
+
+    @property
     def kept(self) -> dict[Any, Any]:
         """What others make of this plane, kept as long as its nodes."""
         return self._evaluator.kept
@@ -362,7 +354,9 @@ class Landscape:
         """
         objective = self.objective.renewed()
         first = self._first
-        fresh = Landscape(objective, first.renewed(objective), extent=self.home, title=self._title)
+        fresh = Landscape(
+            objective, first.renewed(objective), extent=self.home, title=self._title, store=self.atlas
+        )
         for name, direction in (self._directions.added if self._directions is not None else {}).items():
             fresh.directions.add(name, direction)
         return fresh.turned(self._turn)
@@ -399,7 +393,7 @@ class Landscape:
         if self.objective.device.type != "cpu":
             precision = torch.get_float32_matmul_precision()
             lines.append(f"on {self.objective.device}, float32 matrix products in precision {precision!r}")
-        return "\n".join([*lines, *self.objective.notes])
+        return "\n".join([*lines, *self.objective.notes, *(self.atlas.notes if self.atlas else ())])
 
     def check_address(self, address: TileAddress) -> None:
         """Raise TypeError or ValueError when an address is no tile of this landscape."""
@@ -421,7 +415,9 @@ class Landscape:
 
     def knows(self, points: Iterable[Point], field: str | None = None) -> bool:
         """Whether all these nodes have been evaluated."""
-        return self._layer(field or self._usual).evaluator.store.knows(points)
+        store, asked = self._layer(field or self._usual).evaluator.store, list(points)
+        store.seek(asked)
+        return store.knows(asked)
 
     def known(self, address: TileAddress, field: str = "loss") -> Pass | None:
         """What is known of a tile: its largest pass whose nodes are all evaluated. Evaluates nothing."""
@@ -479,14 +475,11 @@ class Landscape:
         kept = self.kept
         with _LOCK:
             if kind not in kept:
-                kept[kind] = kind(self.objective, self.slice)
+                store = self._family.keeping.store(self.objective, self.slice, kind.columns())
+                kept[kind] = kind(self.objective, self.slice, store)
+        measured = kept[kind]
         return Layer(
-            kept[kind],
-            (*kind.fields, *(f"{name}_error" for name in kind.fields)),
-            self._rounding,
-            self.on_line,
-            _CURVATURE_NODES,
-            kept[kind].inexact,
+            measured, kind.columns(), self._rounding, self.on_line, _CURVATURE_NODES, measured.inexact
         )
 
     @property
@@ -497,3 +490,11 @@ class Landscape:
         return (
             f"Landscape({self.scene.title}, recipe {self.scene.hash[:7]}, {self.evaluated} nodes evaluated)"
         )
+
+
+def _atlas_of(store: Any, objective: Objective) -> Atlas | None:
+    if store is None or isinstance(store, Atlas):
+        return store
+    from lossatlas.stored import opened
+
+    return opened(store, objective)

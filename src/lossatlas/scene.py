@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossatlas.geometry import Extent, Line, Plane, Turn
+from lossatlas.geometry import Extent, Levels, Line, Plane, Turn, check_home, level_of
 from lossatlas.objective import Objective
 from lossatlas.objective.fingerprint import digest
 
@@ -30,6 +30,38 @@ class Scene:
     points: tuple[tuple[str, float, float], ...] = ()  # what is marked: a name, a, b
     about: tuple[str, ...] = ()  # each axis in words: its recipe, its length, its angle to the other
     difference: bool = False  # of two losses, whose values are of both signs
+
+
+def check_scene(objective: Objective, plane: Plane | Line, extent: Sequence[float] | None) -> Extent:
+    """The home view of an objective on a plane or line, by default its own, once all three belong together.
+
+    Raises TypeError or ValueError, in words, where they do not.
+    """
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective is a {type(objective).__name__}. Pass a lossatlas.Objective.")
+    if not isinstance(plane, Plane | Line):
+        raise TypeError(
+            f"plane is a {type(plane).__name__}. Pass a lossatlas.Plane, as in Plane.random(objective)."
+        )
+    if plane.size != objective.size:
+        raise ValueError(
+            f"The plane has vectors of length {plane.size}, but the objective has P = {objective.size} parameters. "
+            "Make the plane from this objective."
+        )
+    if plane.origin.dtype != objective.dtype or plane.origin.device != objective.device:
+        raise ValueError(
+            f"The plane is {plane.origin.dtype} on {plane.origin.device}, but the objective is {objective.dtype} "
+            f"on {objective.device}. Convert origin, u and v first."
+        )
+    home, levels = check_home(plane, extent), Levels(objective.dtype)
+    level = level_of(home)
+    if not levels.coarsest <= level <= levels.finest:
+        a0, a1, b0, b1 = home
+        raise ValueError(
+            f"The home view is {max(a1 - a0, b1 - b0):g} wide, which is level z = {level}. In {objective.dtype} a map "
+            f"reaches from z = {levels.coarsest} to {levels.finest}: choose an extent between."
+        )
+    return home
 
 
 def scene_of(

@@ -49,9 +49,14 @@ class Curving:
 
     fields: tuple[str, ...] = ()
 
-    def __init__(self, objective: Objective, plane: Plane | Line) -> None:
+    def __init__(self, objective: Objective, plane: Plane | Line, store: NodeStore | None = None) -> None:
         self.objective, self.plane = objective, plane
-        self.store = NodeStore(2 * len(self.fields))  # values, then their errors
+        self.store = NodeStore(len(self.columns())) if store is None else store
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """What its store keeps of a node: values, then their errors."""
+        return (*cls.fields, *(f"{name}_error" for name in cls.fields))
 
     def evaluate(self, points: Iterable[Point]) -> Generator[None, None, int]:
         """Put the missing ones of `points` into the store, one after the other along a curve; yields between chunks.
@@ -135,8 +140,8 @@ class Extremes(Curving):
 
     fields = ("lambda_max", "lambda_min", "lambda_ratio")
 
-    def __init__(self, objective: Objective, plane: Plane | Line) -> None:
-        super().__init__(objective, plane)
+    def __init__(self, objective: Objective, plane: Plane | Line, store: NodeStore | None = None) -> None:
+        super().__init__(objective, plane, store)
         self.known = Nearby()
 
     def _rows(self, block: Sequence[Point]) -> Generator[None, None, list[np.ndarray]]:

@@ -20,7 +20,7 @@ from lossatlas.geometry.plane import Plane
 from lossatlas.geometry.principal import random_walk_shares
 from lossatlas.geometry.scaling import Scaling
 from lossatlas.geometry.shadow import Shadow, shadow_of
-from lossatlas.geometry.slice import HOME, Extent, Slice, same_slice, theta_at
+from lossatlas.geometry.slice import HOME, Extent, Slice, length_of, same_slice, theta_at
 from lossatlas.geometry.tiles import CELLS, PASSES, TileAddress, home_tiles, level_of
 from lossatlas.geometry.trajectory import Trajectory
 from lossatlas.geometry.turning import CHOICES, TURNS, Turn
@@ -55,6 +55,7 @@ __all__ = [
     "check_tolerance",
     "filter_normalize",
     "home_tiles",
+    "length_of",
     "level_of",
     "random_direction",
     "random_walk_shares",

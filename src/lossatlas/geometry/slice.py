@@ -101,3 +101,9 @@ def around(points: Sequence[Point]) -> Extent:
 def theta_at(where: Slice, point: Sequence[float]) -> Tensor:
     """θ at (a, b) of a plane, or of a line, where b is 0; (P,)."""
     return where.at(*point[: len(where.directions)])
+
+
+def length_of(where: Slice, a: float, b: float) -> float:
+    """How far a step of (a, b) leads in parameter space, in units of θ; on a line b does not count."""
+    way = sum(step * direction.double() for step, direction in zip((a, b), where.directions, strict=False))
+    return float(torch.as_tensor(way).norm())

@@ -1,7 +1,7 @@
 """How nodes are evaluated and tiles put together: store, passes, the drawn spline."""
 
 from lossatlas.sampling.evaluator import Evaluator
-from lossatlas.sampling.family import Family
+from lossatlas.sampling.family import Family, Keeping, columns_of
 from lossatlas.sampling.layer import Layer
 from lossatlas.sampling.mosaic import mosaic
 from lossatlas.sampling.preview import Preview, paying, preview_of, seen
@@ -15,6 +15,7 @@ from lossatlas.sampling.tile import Pass, Sample, Tile, checks_of, nodes_of, par
 __all__ = [
     "Evaluator",
     "Family",
+    "Keeping",
     "Layer",
     "Map",
     "NodeStore",
@@ -26,6 +27,7 @@ __all__ = [
     "Subtraction",
     "Tile",
     "checks_of",
+    "columns_of",
     "draw",
     "grid_points",
     "mosaic",

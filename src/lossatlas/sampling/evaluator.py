@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from lossatlas import jobs
@@ -22,13 +22,21 @@ _SECONDS = "seconds of a node"
 
 
 class Evaluator:
-    """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share or by `runner`."""
+    """Evaluates nodes of one plane or line, by the strategy that the objective's landscapes share or by `runner`.
+
+    choose: which strategy that is, by default the one that a timed probe finds.
+    """
 
     def __init__(
-        self, objective: Objective, plane: Plane | Line, store: NodeStore, runner: Runner | None = None
+        self,
+        objective: Objective,
+        plane: Plane | Line,
+        store: NodeStore,
+        runner: Runner | None = None,
+        choose: Callable[[Objective, Plane | Line], Choice] = choice_for,
     ) -> None:
         self.objective, self.plane, self.store = objective, plane, store
-        self._runner = runner
+        self._runner, self._choose = runner, choose
         #: What others make of this plane, kept as long as it.
         self.kept: dict[Any, Any] = {}
         # How long a node took the last time: on any plane of the objective, by the same strategy.
@@ -40,7 +48,7 @@ class Evaluator:
 
         def work() -> Generator[None, None, Choice]:
             yield
-            return choice_for(self.objective, self.plane)
+            return self._choose(self.objective, self.plane)
 
         return jobs.call(work())  # timed where nodes are evaluated: with one intra-op thread
 
@@ -63,7 +71,7 @@ class Evaluator:
         if not missing:
             return 0
         if self._runner is None:
-            self._runner = choice_for(self.objective, self.plane).strategy.on(self.plane)
+            self._runner = self._choose(self.objective, self.plane).strategy.on(self.plane)
         jobs.worker.share(self._runner.prepare, self._runner.shares - 1)
         yield from self._runner.prepare()
         # How nodes are grouped does not change their bits, so that every thread may get its share: where that is so

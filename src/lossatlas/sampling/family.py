@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
 
 from lossatlas.geometry import Line, Plane, Turn, same_slice
 from lossatlas.objective import Objective
 from lossatlas.sampling.evaluator import Evaluator
 from lossatlas.sampling.store import NodeStore
+from lossatlas.sampling.strategies import Choice, choice_for
 from lossatlas.sampling.subtraction import Subtraction
 
 # Planes whose vectors are kept, and how many bytes these may take: making them again costs a moment.
@@ -19,18 +21,55 @@ _PLANE_BYTES = 1 << 29
 _STORES = 256
 
 
+class Keeping(Protocol):
+    """Where the nodes of planes are kept, and who chooses how they are evaluated."""
+
+    def store(self, objective: Objective, plane: Plane | Line, columns: Sequence[str]) -> NodeStore:
+        """A store of nodes with these columns."""
+        ...
+
+    def choose(self, objective: Objective, plane: Plane | Line) -> Choice:
+        """The strategy of an objective."""
+        ...
+
+
+class InMemory:
+    """Nodes are kept in memory alone, and a timed probe chooses."""
+
+    def store(self, objective: Objective, plane: Plane | Line, columns: Sequence[str]) -> NodeStore:
+        """A store of nodes with these columns."""
+        return NodeStore(len(columns))
+
+    def choose(self, objective: Objective, plane: Plane | Line) -> Choice:
+        """The fastest strategy that agrees with the plain one."""
+        return choice_for(objective, plane)
+
+
+def columns_of(objective: Objective) -> tuple[str, ...]:
+    """What is kept of a node: the fields and, of a difference, what was rounded for each of them."""
+    sizes = (f"{name}_size" for name in objective.fields) if objective.terms else ()
+    return (*objective.fields, *sizes)
+
+
 class Family:
     """Evaluators by turn; a plane that comes again has the nodes that it had. Safe to use from several threads.
 
     It does not know the landscapes that share it, so that each is gone as soon as nobody holds it. terms: of a difference, the
-    families of its two objectives, whose nodes it shares; new ones by default.
+    families of its two objectives, whose nodes it shares; new ones by default. keeping: where nodes are kept.
     """
 
     def __init__(
-        self, objective: Objective, first: Plane | Line, terms: Sequence[Family] | None = None
+        self,
+        objective: Objective,
+        first: Plane | Line,
+        terms: Sequence[Family] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self._objective = objective
-        self._terms = [Family(one, first) for one in objective.terms] if terms is None else list(terms)
+        self.keeping: Keeping = keeping or InMemory()
+        self._terms = (
+            [Family(one, first, keeping=keeping) for one in objective.terms] if terms is None else list(terms)
+        )
         self._lock = threading.Lock()
         self._begin(self._made(Turn(), first))
 
@@ -45,6 +84,12 @@ class Family:
         self.first = first
         self._evaluators: dict[Hashable, Evaluator | Subtraction] = {Turn(): self.first}
         self._stores: dict[Hashable, NodeStore] = {Turn(): self.first.store}
+
+    @property
+    def turns(self) -> list[Hashable]:
+        """Every turn of which nodes are kept, whatever tells it apart."""
+        with self._lock:
+            return list(self._stores)
 
     def __len__(self) -> int:
         """How many planes are kept with their vectors."""
@@ -76,11 +121,15 @@ class Family:
     def _made(
         self, turn: Hashable, plane: Plane | Line, store: NodeStore | None = None
     ) -> Evaluator | Subtraction:
-        fields = len(self._objective.fields)
+        kept = (
+            self.keeping.store(self._objective, plane, columns_of(self._objective))
+            if store is None
+            else store
+        )
         if not self._terms:
-            return Evaluator(self._objective, plane, store or NodeStore(fields))
+            return Evaluator(self._objective, plane, kept, choose=self.keeping.choose)
         first, second = (family.on(turn, plane) for family in self._terms)
-        return Subtraction(self._objective, plane, store or NodeStore(2 * fields), (first, second))
+        return Subtraction(self._objective, plane, kept, (first, second))
 
     def _forget(self, shown: Hashable) -> None:
         kept = {Turn(), shown}

@@ -7,9 +7,11 @@ of a parent, a child and a neighbour is one entry, and a point asked for by hand
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
+
+from lossatlas.geometry import TileAddress
 
 Point = tuple[float, float]
 
@@ -48,10 +50,20 @@ class NodeStore:
             if point in self:
                 return
             self.evaluated += 1
-            if len(self._young.rows) >= self._most:
-                self._old = self._young
-                self._young = _Generation(self._fields)
-            self._young.put(point, values)
+            self._add(point, values)
+
+    def look(self, address: TileAddress) -> None:
+        """Somebody is going to ask what is known of a tile: a store that has nodes elsewhere too brings them here."""
+
+    def seek(self, points: Collection[Point]) -> None:
+        """Somebody is going to ask for these points: the same."""
+
+    def snapshot(self) -> tuple[list[Point], np.ndarray]:
+        """All points that are in memory, and their values, (n, F)."""
+        with self._lock:
+            old = [point for point in self._old.rows if point not in self._young.rows]
+            values = np.concatenate([self._old.get(old), self._young.get(self._young.rows)])
+            return old + list(self._young.rows), values
 
     def claim(self, point: Point) -> bool:
         """Take a point in hand; False when somebody has it already."""
@@ -76,8 +88,9 @@ class NodeStore:
 
     def wanted(self, points: Iterable[Point]) -> list[Point]:
         """The same for a call that is going to ask for them all: those that are known stay, and there is room for the others."""
+        asked = dict.fromkeys(points)
+        self.seek(asked)
         with self._lock:
-            asked = dict.fromkeys(points)
             self._most = max(self._most, 2 * len(asked))
             self._refresh(asked)
             return [point for point in asked if point not in self]
@@ -88,6 +101,16 @@ class NodeStore:
             points = list(points)
             self._refresh(points)
             return self._young.get(points)
+
+    def _add(self, point: Point, values: np.ndarray) -> None:
+        if len(self._young.rows) >= self._most:
+            self._forget(self._old.rows)
+            self._old = self._young
+            self._young = _Generation(self._fields)
+        self._young.put(point, values)
+
+    def _forget(self, points: Collection[Point]) -> None:
+        """These points go, but for those that are in the younger generation too."""
 
     def _refresh(self, points: Iterable[Point]) -> None:
         old, young = self._old, self._young

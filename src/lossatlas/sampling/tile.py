@@ -200,6 +200,7 @@ def read_pass(
     rounding: the dtype's epsilon over two; sample_of: what the values at these nodes rest on, where that is not all data;
     inexact_of: what they may be off by; size_of: the largest number that was rounded there.
     """
+    store.look(address)
     points: list[Point] = []
     nodes = 0
     for more in PASSES:  # from the coarsest: a tile of which little is known costs little
@@ -230,6 +231,7 @@ def parts(
 
     Its checks come with the first pass that can be judged.
     """
+    store.look(address)
     pieces = []
     planned: set[Point] = set()
     for index, nodes in enumerate(count for count in PASSES if count <= most):

@@ -54,3 +54,12 @@ def show(value: Any) -> str:
     except ValueError:  # an integer of more digits than Python prints
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def check_reach(request: Any, landscape: Any) -> None:
+    """Raise BadRequest when the point `at` of a request lies beyond what the landscape's dtype holds."""
+    if max(map(abs, request.at)) > landscape.reach:
+        raise BadRequest(
+            f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.reach:.2g}.",
+            client=request.client, req=request.req,
+        )  # fmt: skip

@@ -23,6 +23,7 @@ from lossatlas.held import AnyLandscape, HeldDirections, HeldLandscape
 from lossatlas.widget import kernel
 from lossatlas.widget.carry import Carried
 from lossatlas.widget.history import History
+from lossatlas.widget.keeping import keep
 from lossatlas.widget.looks import looks_of
 from lossatlas.widget.marks import Mark
 from lossatlas.widget.picture import home_png
@@ -140,6 +141,7 @@ class Explorer(Carried, Runs, anywidget.AnyWidget):
             traits = {"field": landscape.fields[0], **traits}
         self._names = None if landscape.on_line else landscape.directions
         super().__init__(scene=scene_head(landscape.scene), **{"view": start, **traits})
+        keep(self, landscape, traits)
         self._history = History(self._position)
         self.around = self._history.around
         self._context = contextvars.copy_context()

@@ -19,7 +19,7 @@ from lossatlas.widget.agenda import NOBODY, Agenda, home_want
 from lossatlas.widget.answers import Answers
 from lossatlas.widget.ball_request import Ball, Sweep
 from lossatlas.widget.balls import Balls
-from lossatlas.widget.checked import BadRequest
+from lossatlas.widget.checked import BadRequest, check_reach
 from lossatlas.widget.failures import code_of
 from lossatlas.widget.live import Live
 from lossatlas.widget.meter import Meter
@@ -228,14 +228,14 @@ class Session:
                     self._work(jobs.TILES, self._tiles)
             case Probe():
                 self._check_epoch(request, "point")
-                self._check_reach(request)
+                check_reach(request, self.landscape)
                 self._answers.probe(request, self.landscape)
             case Caption():
                 self._check_epoch(request, "caption")
                 self._answers.caption(request, self.landscape)
             case Point():
                 self._check_epoch(request, "point")
-                self._check_reach(request)
+                check_reach(request, self.landscape)
                 self.points.begin(request, self._with_model(request))
             case Surface():
                 if request.epoch is not None:
@@ -243,11 +243,11 @@ class Session:
                 self._surfaces.begin(request, self.landscape)
             case Ball():
                 self._check_epoch(request, "ball")
-                self._check_reach(request)
+                check_reach(request, self.landscape)
                 self._balls.begin(request, self._with_model(request))
             case Sweep():
                 self._check_epoch(request, "sweep")
-                self._check_reach(request)
+                check_reach(request, self.landscape)
                 self._sweeps.begin(request, self._with_model(request))
             case Follow():
                 self._answers.follow(request)
@@ -287,14 +287,6 @@ class Session:
         if isinstance(landscape, HeldLandscape):
             raise BadRequest(landscape.without, "read_only", request.client, request.req)
         return landscape
-
-    def _check_reach(self, request: Probe | Point | Sweep) -> None:
-        landscape = self.landscape
-        if max(map(abs, request.at)) > landscape.reach:
-            raise BadRequest(
-                f"The point {list(request.at)} lies beyond {landscape.scene.dtype}. Stay within ±{landscape.reach:.2g}.",
-                client=request.client, req=request.req,
-            )  # fmt: skip
 
     def _check_epoch(self, request: Probe | Caption | Point | Surface | Sweep, what: str) -> None:
         if request.epoch != self.epoch:

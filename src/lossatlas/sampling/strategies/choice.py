@@ -47,6 +47,7 @@ class Choice:
 
     strategy: Strategy
     report: tuple[str, ...]
+    name: str  # of the candidate, by which it is made again
 
 
 # What won for a recipe, so that the same objective made again gets the same bits (law 5).
@@ -64,8 +65,30 @@ def choice_for(objective: Objective, plane: Slice) -> Choice:
                 _winners[objective.hash] = _compare(objective, plane)
             winner, report = _winners[objective.hash]
             strategy = _made(objective, winner)
-            objective.kept[Choice] = Choice(strategy, (*report, f"chosen: {strategy.identity}"))
+            objective.kept[Choice] = Choice(strategy, (*report, f"chosen: {strategy.identity}"), winner)
         choice: Choice = objective.kept[Choice]
+        return choice
+
+
+def chosen_before(objective: Objective, name: str, identity: str) -> Choice:
+    """The choice that was made for an objective once, made again without a probe.
+
+    Raises Unfit, as the end of a sentence, where there is no such strategy, or it is another one today.
+    """
+    with _lock:
+        choice: Choice | None = objective.kept.get(Choice)
+        if choice is not None and (choice.name, choice.strategy.identity) == (name, identity):
+            return choice
+        if name != _PLAIN and (reason := _kept_plain(objective)):
+            raise Unfit(reason)
+        try:
+            strategy = _made(objective, name)
+        except ValueError as error:
+            raise Unfit(f"there is no strategy {name!r} for it here") from error
+        if strategy.identity != identity:
+            raise Unfit(f"it is now {strategy.identity}")
+        choice = Choice(strategy, (f"chosen before: {identity}",), name)
+        objective.kept.setdefault(Choice, choice)
         return choice
 
 
