@@ -5,12 +5,14 @@ Those of the README go to docs/, everything else (widths, states, whole pages) t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -36,13 +38,40 @@ def main() -> None:
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"][:2]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = LabServer(Path(folder))
-        lab = Lab(server, launch_chromium(playwright))
+        browser = launch_chromium(playwright)
+        lab = Lab(server, browser)
         try:
             for theme in ("light", "dark"):
                 take(lab, cells, theme)
+            take_page(browser, Path(folder))
         finally:
             lab.close()
             server.stop()
+
+
+def take_page(browser: Browser, folder: Path) -> None:
+    """The page that the guide "Keep and share" writes, opened from disk in either theme."""
+    notebook = json.loads((ROOT / "notebooks" / "keep-and-share.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {}
+    with contextlib.chdir(folder):
+        for cell in cells[:2]:
+            exec(cell, names)
+        explorer = names["explorer"]
+        explorer.bake(depth=4, spectra=[(0, 0)], progress=False)
+        explorer.to_html("digits.html")
+        explorer.close()
+        names["landscape"].atlas.close()
+    for theme in ("light", "dark"):
+        context = browser.new_context(
+            viewport={"width": 1100, "height": 660}, color_scheme=theme, offline=True
+        )
+        page = context.new_page()
+        page.goto((folder / "digits.html").as_uri())
+        page.wait_for_selector(".la-glyphs circle")
+        page.wait_for_timeout(1500)  # numbers on the lines appear by and by
+        page.locator(".lossatlas").screenshot(path=DOCS / f"page-{theme}.png")
+        context.close()
 
 
 def take(lab: Lab, cells: list[str], theme: str) -> None:

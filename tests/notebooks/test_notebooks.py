@@ -142,3 +142,25 @@ def test_the_lesson_goes_to_the_edge_of_stability_and_stays_there(tmp_path: Path
     places = [printed.find(words) for words in said]
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_the_guide_keeps_a_map_and_shares_it(tmp_path: Path) -> None:
+    notebook = executed("keep-and-share", tmp_path)
+    printed = "".join(output.text for output in outputs(notebook) if output.output_type == "stream")
+    for said in (
+        "the same values: True",
+        "This map was opened without its model",
+        "the parameters θ differ",
+        "the same scene: True",
+        "from the file: True",
+        "at its points: True",
+    ):
+        assert said in printed
+    nodes = int(printed.split(" nodes evaluated")[0].split()[-1])
+    assert nodes >= 81
+    embedded = [output.data for output in outputs(notebook) if "text/html" in output.get("data", {})]
+    assert len(embedded) == 1
+    assert 'class="la-baked"' in embedded[0]["text/html"]
+    assert "image/png" in embedded[0]
+    assert {"digits.atlas", "digits.html", "digits.npz"} <= {path.name for path in tmp_path.glob("digits.*")}
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]

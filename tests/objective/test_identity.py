@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import lossatlas as la
+from lossatlas.objective import fingerprint
 from lossatlas.objective.fingerprint import code_of
 from lossatlas.objective.identity import PARTS, differences, origin_of, parts_of
 from tests.zoo import F, classification, cnn, mlp, normal, whole
@@ -94,6 +98,7 @@ PROCESS = """
 import functools, numpy as np, torch
 from torch import nn
 import lossatlas as la
+from lossatlas.objective import fingerprint
 from lossatlas.objective.fingerprint import code_of
 
 class Odd(nn.Module):
@@ -226,3 +231,20 @@ def test_where_a_random_direction_is_scaled_is_θ_with_its_shapes() -> None:
     flat = la.Objective.from_function(lambda t: t @ t, made().theta)
     assert origin_of(made()) == origin_of(made(data=(X + 1, Y))) != origin_of(flat)
     assert origin_of(made()) != origin_of(made(model=mlp(6, 5, 3, seed=1)))
+
+
+def test_what_belongs_to_python_is_known_by_its_name_and_not_followed_into_its_source() -> None:
+    gate, log, name = threading.Event(), logging.getLogger("mine"), pathlib.Path("data")
+
+    def loss(theta: Tensor) -> Tensor:
+        gate.wait(0)
+        log.debug("%s", name)
+        return theta @ theta
+
+    described = list(fingerprint._describe(loss, {}))
+    assert len(described) < 100
+    assert "threading.Event" in described
+    assert (
+        la.Objective.from_function(loss, torch.zeros(2)).hash
+        == la.Objective.from_function(loss, torch.zeros(2)).hash
+    )

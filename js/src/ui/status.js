@@ -108,7 +108,9 @@ export class StatusLine {
         : "";
     const all = evaluated >= total;
     const within = withinWords(error, scale);
-    const rest = !evaluated ? "" : finished ? `, rest within ± ${within}` : ", rest interpolated";
+    // What was saved gets no better: what it is off by is known, if not all that was asked for.
+    const known = finished || (saved && error > 0 && error < 1 / 0);
+    const rest = !evaluated ? "" : known ? `, rest within ± ${within}` : ", rest interpolated";
     const floor = finished && noise ? `, at the noise floor of ${dtype}` : "";
     const resolve = floor && " Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
     this.nodes.title = `Click: where they are. Between them the map is interpolated.${resolve}`;

@@ -234,8 +234,8 @@ def _is_library(thing: Any) -> bool:
 
 @functools.cache
 def _library(root: str) -> str | None:
-    """The version of an installed package, known by its name; None for the user's own modules."""
-    if root in ("torch", "numpy", "builtins"):
+    """The version of an installed package, known by its name, "" for Python's own modules; None for the user's."""
+    if root in ("torch", "numpy") or root in sys.stdlib_module_names:
         return ""
     module = sys.modules.get(root)
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}

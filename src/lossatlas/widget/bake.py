@@ -161,7 +161,9 @@ def bake_work(
                     nodes += yield from landscape.work(_first(behind), name)
                 done += len(tiles)
                 tell(done, total, nodes)
-            passes = [known[tile] for tiles in piece.levels for tile in tiles if tile in known]
+            # Read once more: the nodes of finer tiles have made the coarser ones better.
+            found = (landscape.known(tile, name) for tiles in piece.levels for tile in tiles)
+            passes = [item for item in found if item is not None]
             frozen[name].append(freeze(passes, piece.frame))
             yield
     return frozen, nodes
