@@ -8,9 +8,10 @@ import numpy as np
 
 import lossatlas as la
 from lossatlas.geometry import TileAddress, Turn
-from lossatlas.held import HeldLandscape, NotHeld, Source
+from lossatlas.held import HeldLandscape
 from lossatlas.sampling import Pass, Point, checks_of, nodes_of
 from lossatlas.scene import Scene
+from lossatlas.sources import NotHeld, Source
 
 
 class Shelf:

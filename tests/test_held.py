@@ -10,8 +10,9 @@ import torch
 
 import lossatlas as la
 from lossatlas.geometry import TileAddress, Turn, home_tiles
-from lossatlas.held import READ_ONLY, HeldLandscape, NotHeld, ReadOnly
+from lossatlas.held import READ_ONLY, HeldLandscape, ReadOnly
 from lossatlas.sampling import nodes_of
+from lossatlas.sources import NotHeld
 from lossatlas.widget.session import Session
 from tests.held import held_of, shelf_of
 from tests.widget.helpers import HOME, Page, bowl, landscape

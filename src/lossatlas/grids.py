@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from lossatlas.geometry import CELLS, Extent, TileAddress, Turn, check_extent, check_interval, level_of
-from lossatlas.held import HeldLandscape, NotHeld, Source
+from lossatlas.held import HeldLandscape
 from lossatlas.objective.fingerprint import digest
 from lossatlas.sampling import Pass, Point
 from lossatlas.sampling.spline import sample
 from lossatlas.scene import Scene
+from lossatlas.sources import NotHeld, Source
 
 #: What is said of whatever needs a model.
 NO_MODEL = (

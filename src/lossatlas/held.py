@@ -6,7 +6,7 @@ import dataclasses
 import math
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,11 +22,13 @@ from lossatlas.geometry import (
     check_point,
     check_shape,
     check_tolerance,
+    home_tiles,
     level_of,
 )
 from lossatlas.landscape import Landscape
 from lossatlas.sampling import Map, Pass, Point, Profile, Tile, grid_points, mosaic, nodes_of
 from lossatlas.scene import Scene
+from lossatlas.sources import Draws, NotHeld, Source, Told
 
 #: What is said of whatever needs the model.
 READ_ONLY = "This map was opened without its model: it shows what it holds. Pass the objective to la.load to compute more."
@@ -37,44 +39,6 @@ _REACH = {"bfloat16": 3.38953139e38}
 
 class ReadOnly(ValueError):
     """What is asked for needs the model, and the map was opened without it."""
-
-
-class NotHeld(LookupError):
-    """Points whose values a source does not hold: `points`, all of them."""
-
-    def __init__(self, points: Iterable[Point]) -> None:
-        self.points = tuple(points)
-        super().__init__(f"{len(self.points)} points are not held.")
-
-
-class Source(Protocol):
-    """Where a `HeldLandscape` has its values from; it may be asked from several threads at once."""
-
-    @property
-    def evaluated(self) -> int:
-        """How many nodes are held, of any field."""
-        ...
-
-    def known(self, address: TileAddress, field: str) -> Pass | None:
-        """What is held of a tile: its largest pass, or None."""
-        ...
-
-    def values(self, points: Sequence[Point], field: str) -> np.ndarray:
-        """Exact values at points, (n,) float64. Raises NotHeld, with all of those among them that are not held."""
-        ...
-
-    def turned(self, turn: Turn) -> tuple[Scene, Source] | None:
-        """Another plane of the same family that is held too; None for one that is not."""
-        ...
-
-
-@runtime_checkable
-class Draws(Protocol):
-    """A source that draws between its values by itself, rather than tile by tile."""
-
-    def drawn(self, a: np.ndarray, b: np.ndarray, field: str) -> tuple[np.ndarray, float]:
-        """The drawn function at columns a and rows b, (len(b), len(a)), NaN where nothing is held, and its stated error."""
-        ...
 
 
 class HeldLandscape:
@@ -288,7 +252,9 @@ class HeldLandscape:
         found = self.source.turned(turn)
         if found is None:
             raise ReadOnly(f"This plane is not held. {self.without}")
-        return HeldLandscape(*found, without=self.without)
+        scene, source = found
+        caption, recipe = (source.caption, source.recipe) if isinstance(source, Told) else ("", None)
+        return HeldLandscape(scene, source, caption=caption, recipe=recipe, without=self.without)
 
     def renewed(self) -> NoReturn:
         """There is no model to look at again. Raises ReadOnly."""
@@ -322,6 +288,7 @@ class HeldLandscape:
             [
                 f"{self.evaluated} nodes are held, and none are evaluated",
                 self.without,
+                *([said] if (said := nothing_held(self)) else []),
                 *self.scene.notes,
                 *getattr(self.source, "notes", ()),  # of a source that is a file: what of it is damaged
             ]
@@ -470,6 +437,19 @@ def refusing(method: Callable[..., Any]) -> Callable[..., NoReturn]:
     refuse.__name__ = method.__name__
     refuse.__doc__ = f"As of a Landscape, it needs the model. Raises ReadOnly.\n\n{method.__doc__}"
     return refuse
+
+
+def nothing_held(landscape: AnyLandscape) -> str:
+    """What there is to say of a map that has values, and no tile of its home view to draw; "" of any other."""
+    if not isinstance(landscape, HeldLandscape):
+        return ""
+    tiles = home_tiles(landscape.home, level_of(landscape.home))
+    if any(landscape.seen(tile, field) is not None for tile in tiles for field in landscape.fields):
+        return ""
+    return (
+        f"{landscape.evaluated} values are held, but no tile of the home view, which a map is drawn from: they were asked for one by "
+        "one. Open it with its objective, let landscape.tile, landscape.explore() or explorer.bake evaluate the view, and save it again."
+    )
 
 
 def _caption_of(scene: Scene) -> str:

@@ -24,13 +24,14 @@ from lossatlas.atlas import (
 )
 from lossatlas.features import KINDS
 from lossatlas.geometry import TileAddress, Turn
-from lossatlas.held import HeldLandscape, NotHeld
+from lossatlas.held import HeldLandscape
 from lossatlas.landscape import Landscape
 from lossatlas.objective import Objective
 from lossatlas.recipe import differences, from_recipe, recipe, recipe_vectors
 from lossatlas.sampling import NodeStore, Pass, Point, columns_of, read_pass
 from lossatlas.sampling.strategies import Choice
 from lossatlas.scene import Scene
+from lossatlas.sources import NotHeld
 
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}  # fmt: skip
 
@@ -235,6 +236,16 @@ class _Kept:
     def evaluated(self) -> int:
         """How many nodes the file holds of this plane."""
         return sum(self.atlas.count(subject) for subject in self._subjects)
+
+    @property
+    def caption(self) -> str:
+        """What the axes mean, as text."""
+        return self._row.caption
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What makes the scene again."""
+        return dict(self._row.recipe)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 import lossatlas as la
+from lossatlas.geometry import Turn, home_tiles
 from lossatlas.widget.bake import Teller, order_of
+from lossatlas.widget.protocol import Point
 from tests.widget.test_baked import grid_of, unpacked
 
 
@@ -202,7 +204,7 @@ def test_a_view_too_small_for_the_dtype_is_not_baked_deeper():
     explorer = landscape.explore()
     most = landscape.levels[1] - 40 + 1
     assert most < 7
-    with pytest.raises(ValueError, match=f"float64 resolves {most} levels"):
+    with pytest.raises(ValueError, match=f"this map goes to depth={most}: "):
         explorer.bake(depth=most + 1, progress=False)
     explorer.close()
 
@@ -270,3 +272,78 @@ def test_the_bytes_are_part_of_the_widgets_state_once_it_was_baked(explorer):
 def test_what_was_baked_is_frozen(explorer):
     with pytest.raises(dataclasses.FrozenInstanceError):
         explorer.bake(depth=1, progress=False).depth = 9
+
+
+@pytest.fixture
+def atlas(tmp_path):
+    """A file with the home view of a map of two fields, and its turned plane."""
+    explorer = small()
+    explorer.landscape.grid(shape=(65, 65))
+    explorer.landscape.turned(Turn(turn_u=30)).grid(shape=(65, 65))
+    for landscape in (explorer.landscape.turned(Turn(turn_u=30)), explorer.landscape):
+        for tile in home_tiles(landscape.home):
+            landscape.tile(tile)
+    path = explorer.landscape.save(tmp_path / "small.atlas")
+    explorer.close()
+    return path
+
+
+def test_of_a_map_without_its_model_all_that_is_held_is_baked(atlas):
+    explorer = la.load(atlas).explore()
+    baked = explorer.bake(depth=2, progress=False)
+    assert baked.fields == ("loss", "accuracy")
+    assert baked.nodes == 0
+    assert all(one["pieces"][0]["tiles"] for one in head_of(explorer)["fields"])
+    assert head_of(explorer)["recipe"]["scene"] == explorer.landscape.scene.hash
+    explorer.close()
+
+
+def test_a_turned_map_without_its_model_keeps_its_recipe(atlas):
+    held = la.load(atlas)
+    turned = held.turned(Turn(turn_u=30))
+    assert turned.recipe["scene"] == turned.scene.hash != held.scene.hash
+    assert turned.scene.hash in turned.caption()
+
+
+def test_a_held_map_without_a_tile_says_so_instead_of_baking_nothing(tmp_path):
+    landscape = bowl()
+    landscape.evaluate([0.1, 0.3], [0.2, 0.7])
+    held = la.load(landscape.save(tmp_path / "points.atlas"))
+    assert "no tile of the home view" in held.report()
+    explorer = held.explore()
+    with pytest.raises(ValueError, match="2 values are held, but no tile of the home view"):
+        explorer.bake(progress=False)
+    with pytest.raises(ValueError, match="no tile of the home view"):
+        explorer.to_html(tmp_path / "map.html")
+    explorer.close()
+
+
+def test_a_coarse_grid_is_baked_to_the_levels_that_it_has(tmp_path):
+    a = np.linspace(-1, 1, 5)
+    explorer = la.from_grid(a[None] ** 2 + a[:, None] ** 2, (-1, 1, -1, 1)).explore()
+    levels = explorer.landscape.levels[1]
+    assert explorer.bake(progress=False).depth == levels + 1 < 4
+    with pytest.raises(ValueError, match=f"this map goes to depth={levels + 1}: "):
+        explorer.bake(depth=4, progress=False)
+    explorer.to_html(tmp_path / "grid.html")
+    explorer.close()
+
+
+def test_a_page_has_the_spectra_that_were_measured_since_it_was_baked(explorer):
+    explorer.bake(depth=1, spectra=[(0.25, 0.25)], progress=False)
+    points, landscape = explorer._session.points, explorer.landscape
+    request = Point("page", -1, 1, (0.5, 0.5), 2.0)
+    points.begin(request, landscape)
+    limit = time.monotonic() + 20
+    while not points.finished(landscape.scene.hash):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    explorer.embed()
+    assert {tuple(one["at"]) for one in head_of(explorer)["spectra"]} == {(0.25, 0.25), (0.5, 0.5)}
+
+
+def test_what_was_baked_is_written_as_deep_as_it_was(explorer):
+    explorer.bake(depth=2, progress=False)
+    before = explorer._baked
+    explorer.embed()
+    assert explorer._baked is before

@@ -18,6 +18,9 @@ from lossatlas.sampling import Pass, spread_of
 from lossatlas.scale import Scale, drawn, scale_of
 from lossatlas.widget.baked import Frame, Frozen, freeze
 
+# Levels, where nobody says how many.
+_USUAL = 4
+
 #: Deeper than this one grid has more nodes than anybody waits for: 4097 × 4097.
 DEEPEST = 7
 
@@ -83,6 +86,14 @@ class Order:
     tolerance: float
     scale: str
 
+    def same(self, other: Order) -> bool:
+        """Whether the same is baked of the same scene."""
+        mine, theirs = (
+            (one.landscape.scene.hash, one.fields, one.depth, one.tolerance, one.scale)
+            for one in (self, other)
+        )
+        return mine == theirs
+
     @functools.cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The home view to its depth, then what a wide frame shows beside it, and a step out."""
@@ -119,13 +130,13 @@ def order_of(
     landscape: AnyLandscape, depth: Any, fields: str | Sequence[str] | None, tolerance: float, scale: str
 ) -> Order:
     """An order, checked: raises TypeError or ValueError, in words, for what cannot be baked."""
+    most = landscape.levels[1] - level_of(landscape.home) + 1
+    depth = min(_USUAL, most) if depth is None else depth
     if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= DEEPEST:
         raise ValueError(f"depth is {depth!r}. Pass how many levels to bake, 1 to {DEEPEST}.")
-    finest = level_of(landscape.home) + depth - 1
-    if finest > landscape.levels[1]:
-        most = landscape.levels[1] - level_of(landscape.home) + 1
+    if depth > most:
         raise ValueError(
-            f"depth is {depth}, but {landscape.scene.dtype} resolves {most} levels below this home view."
+            f"depth is {depth}. From its home view on this map goes to depth={most}: closer there is nothing more to tell apart."
         )
     names = (fields,) if isinstance(fields, str) else tuple(dict.fromkeys(fields or ()))
     if not names:

@@ -6,8 +6,9 @@ import dataclasses
 import time
 import uuid
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -15,7 +16,7 @@ import traitlets
 from lossatlas import jobs
 from lossatlas.figures.files import check_path, write_whole
 from lossatlas.geometry import check_point
-from lossatlas.held import HeldLandscape, ReadOnly
+from lossatlas.held import HeldLandscape, ReadOnly, nothing_held
 from lossatlas.recipe import recipe_of
 from lossatlas.widget.bake import Baked, Estimate, Order, Teller, bake_work, order_of
 from lossatlas.widget.baked import Frozen, pack
@@ -64,7 +65,11 @@ class Carried(traitlets.HasTraits):
 
     #: What was baked last, None while nothing was.
     baked: Baked | None = None
-    _baked_as: tuple[Any, ...] = ()  # of which scene, and how
+    _baked_as: Order | None = None  # of which scene, and how
+    _spectra: tuple[Any, ...] = ()  # where those were measured that came along
+    _measured: Mapping[tuple[str, tuple[float, float]], Message] = MappingProxyType(
+        {}
+    )  # for baking, by scene and point
 
     @property
     def landscape(self) -> AnyLandscape:
@@ -77,7 +82,7 @@ class Carried(traitlets.HasTraits):
 
     def bake(
         self,
-        depth: int = 4,
+        depth: int | None = None,
         fields: str | Sequence[str] | None = None,
         *,
         spectra: Sequence[Sequence[float]] = (),
@@ -86,8 +91,8 @@ class Carried(traitlets.HasTraits):
     ) -> Baked:
         """Freeze the plane that is shown into the widget's state, so that a saved notebook zooms without a kernel.
 
-        depth: levels of tiles over the home view; depth 4 is one grid of 513 × 513 nodes. fields: names, by default those that
-        come from one forward pass. spectra: points (a, b) whose spectra are kept too, beside those that were clicked. tolerance: share
+        depth: levels of tiles over the home view, by default 4, which is one grid of 513 × 513 nodes, or as many as the map has.
+        fields: names, by default those that come from one forward pass, of a map without its model all that are held. spectra: points (a, b) whose spectra are kept too, beside those that were clicked. tolerance: share
         of what a view shows that a tile may be off by, by default the explorer's; 0: every node is evaluated. progress: say on
         stderr what it will take, and how far it has come. Values are rounded to 16 bits a block of 32 × 32 nodes; `bound` of what is
         returned says by how much.
@@ -96,26 +101,35 @@ class Carried(traitlets.HasTraits):
         what cannot be baked and when the map is closed, EvaluationError when the model raises.
         """
         order = self._order(depth, fields, tolerance)
+        if said := nothing_held(order.landscape):
+            raise ReadOnly(said)
         points = [_point(at, order.landscape.on_line) for at in spectra]
         begun = time.monotonic()
         teller = Teller(order) if progress else None
         tell = teller.tell if teller is not None else lambda done, of, nodes: None
         frozen, nodes = _wait(bake_work(order, tell), teller)
-        measured = [_wait(_measured(self._live_session, at), teller) for at in points]
+        for at in points:
+            if (order.landscape.scene.hash, at) not in self._measured:
+                found = _wait(_measured(self._live_session, at), teller)
+                self._measured = {**self._measured, (order.landscape.scene.hash, at): found}
         caption = _wait(order.landscape.caption_work({}), teller)
-        payload = self._pack(order, frozen, measured, caption)
+        payload = self._pack(order, frozen, caption)
         self.baked = Baked(
-            depth, order.fields, sum(len(item.tiles) for items in frozen.values() for item in items),
+            order.depth, order.fields, sum(len(item.tiles) for items in frozen.values() for item in items),
             nodes, time.monotonic() - begun, len(payload) * 4 // 3,
             {name: max(item.bound for item in items) for name, items in frozen.items()},
         )  # fmt: skip
-        self._baked, self._baked_as = payload, self._as(order)
+        self._baked, self._baked_as, self._spectra = payload, order, self._spectra_of(order.landscape)
         if teller is not None:
             teller.end(str(self.baked))
         return self.baked
 
     def estimate(
-        self, depth: int = 4, fields: str | Sequence[str] | None = None, *, tolerance: float | None = None
+        self,
+        depth: int | None = None,
+        fields: str | Sequence[str] | None = None,
+        *,
+        tolerance: float | None = None,
     ) -> Estimate:
         """What `bake` of the same would take, when it had to evaluate every node; a node is timed for it."""
         order = self._order(depth, fields, tolerance)
@@ -123,11 +137,11 @@ class Carried(traitlets.HasTraits):
         return order.estimate(0.0 if held else _wait(_timed(order.landscape), None))
 
     def to_html(
-        self, path: Any, depth: int = 4, fields: str | Sequence[str] | None = None, **options: Any
+        self, path: Any, depth: int | None = None, fields: str | Sequence[str] | None = None, **options: Any
     ) -> None:
         """Write the map as one page that zooms, pans, switches fields and layers and says its errors, without kernel and network.
 
-        What is not baked yet is baked first, see `bake` for depth, fields and options. The page has the view, the colours, the
+        What was baked of this plane is taken as it is; else it is baked first, see `bake` for depth, fields and options. The page has the view, the colours, the
         marks, the runs and the spectra that the explorer has now. Raises as `bake` does, and OSError when it cannot be written;
         a failure leaves no file.
         """
@@ -136,7 +150,9 @@ class Carried(traitlets.HasTraits):
         page = document(html, title=self.landscape.title, theme=self.theme)  # type: ignore[attr-defined]
         write_whole(where, page.encode())
 
-    def embed(self, depth: int = 4, fields: str | Sequence[str] | None = None, **options: Any) -> Embedded:
+    def embed(
+        self, depth: int | None = None, fields: str | Sequence[str] | None = None, **options: Any
+    ) -> Embedded:
         """The same as the output of a cell: the last line of it, so that a saved and trusted notebook zooms without a kernel.
 
         Viewers that run no scripts show a picture. Raises as `bake` does.
@@ -144,14 +160,27 @@ class Carried(traitlets.HasTraits):
         return Embedded(*self._html(depth, fields, options))
 
     def _html(
-        self, depth: int, fields: str | Sequence[str] | None, options: dict[str, Any], *, fill: bool = False
+        self,
+        depth: int | None,
+        fields: str | Sequence[str] | None,
+        options: dict[str, Any],
+        *,
+        fill: bool = False,
     ) -> tuple[str, bytes | None]:
+        last = self._baked_as
+        if last is not None and last.landscape.scene.hash == self.landscape.scene.hash:
+            depth, fields = depth or last.depth, fields or last.fields
         order = self._order(depth, fields, options.get("tolerance"))
-        if self._baked is None or self._baked_as != self._as(order) or options.get("spectra"):
+        if (
+            last is None
+            or not last.same(order)
+            or self._spectra != self._spectra_of(order.landscape)
+            or options.get("spectra")
+        ):
             self.bake(depth, fields, **options)
         picture = home_png(order.landscape)
         text = fragment(
-            self._state(), self._baked, picture, script=(_STATIC / "page.js").read_text(encoding="utf-8"),
+            self._state(), self._baked or b"", picture, script=(_STATIC / "page.js").read_text(encoding="utf-8"),
             style=(_STATIC / "widget.css").read_text(encoding="utf-8"), place=f"lossatlas-{uuid.uuid4().hex[:12]}",
             title=order.landscape.title, fill=fill,
         )  # fmt: skip
@@ -163,12 +192,18 @@ class Carried(traitlets.HasTraits):
         chosen = fields if fields is not None else _one_pass(landscape)
         return order_of(landscape, depth, chosen, share, self.scale)  # type: ignore[attr-defined]
 
-    def _as(self, order: Order) -> tuple[Any, ...]:
-        return order.landscape.scene.hash, order.fields, order.depth, order.tolerance, order.scale
+    def _findings(self, landscape: AnyLandscape) -> dict[tuple[float, ...], Message]:
+        """What was told of points of this scene, by point: those that were clicked, and those that were measured for baking."""
+        told = self._live_session.points.finished(landscape.scene.hash)
+        ours = {
+            at: message for (scene, at), message in self._measured.items() if scene == landscape.scene.hash
+        }
+        return {**ours, **{tuple(message[0]["at"]): message for message in told}}
 
-    def _pack(
-        self, order: Order, frozen: dict[str, list[Frozen]], measured: Sequence[Message], caption: str
-    ) -> bytes:
+    def _spectra_of(self, landscape: AnyLandscape) -> tuple[Any, ...]:
+        return tuple((at, head["products"]) for at, (head, _) in self._findings(landscape).items())
+
+    def _pack(self, order: Order, frozen: dict[str, list[Frozen]], caption: str) -> bytes:
         """What a page needs: the module that reads it, tiles, spectra, and the parts that else the kernel sends."""
         scene = order.landscape.scene
         sections: dict[str, bytes] = {}
@@ -181,9 +216,7 @@ class Carried(traitlets.HasTraits):
         parts = [name for name in PARTS if name not in _KERNEL_ONLY]
         sections.update({f"part/{name}": _squeezed((_STATIC / f"{name}.js").read_bytes()) for name in parts})
         spectra = []
-        for number, (head, buffers) in enumerate(
-            [*self._live_session.points.finished(scene.hash), *measured]
-        ):
+        for number, (head, buffers) in enumerate(self._findings(order.landscape).values()):
             spectra.append(head)
             sections[f"spectrum/{number}"] = _squeezed(b"".join(buffers))
         head = {
@@ -209,7 +242,9 @@ class Carried(traitlets.HasTraits):
 
 
 def _one_pass(landscape: AnyLandscape) -> tuple[str, ...]:
-    """The fields that come from one forward pass with the first."""
+    """The fields that come from one forward pass with the first; of a map without its model all: they take nothing more."""
+    if isinstance(landscape, HeldLandscape):
+        return landscape.fields
     first = landscape.fields[0]
     return tuple(name for name in landscape.fields if landscape.layer_of(name) == landscape.layer_of(first))
 

@@ -12,7 +12,7 @@ from typing import Any
 from lossatlas import jobs
 from lossatlas.curvature import Stability, prepare
 from lossatlas.geometry import TileAddress, Turn, home_tiles, level_of
-from lossatlas.held import AnyLandscape, HeldLandscape
+from lossatlas.held import AnyLandscape, HeldLandscape, nothing_held
 from lossatlas.landscape import Landscape
 from lossatlas.widget import findings, protocol
 from lossatlas.widget.agenda import NOBODY, Agenda, home_want
@@ -211,6 +211,8 @@ class Session:
                     for tile in home_tiles(self.landscape.home, level_of(self.landscape.home)):
                         self._announce(tile)
                 self._last_status = (0.0, None)
+                if said := nothing_held(self.landscape):
+                    self._post(protocol.error("read_only", said, client=request.client))
                 self.live.again(request.client)
                 self._balls.again()
             case Want():
