@@ -26,6 +26,7 @@ const counting = (letter, shift) =>
 export function axisTitle(letter, axis) {
   if (axis === undefined) return letter;
   const {name, length, unit = ""} = axis;
+  if (name === letter && !unit) return letter; // of values from elsewhere nothing more is known
   const one = typeof length === "number" ? ` · 1 = ${significant(length, 3)} ${unit}`.trimEnd() : "";
   return `${letter} · ${name}${one}`;
 }

@@ -52,6 +52,15 @@ export function withinWords(error, scale) {
   return c ? `${share} and ${significant(2 * c * Math.sinh(error), 2)}` : share;
 }
 
+/**
+ * How well what lies between the nodes is known. @param {{finished: boolean, error: number, scale: string}} facts finished: it gets no
+ * better, since it is as good as was asked for, or saved; error: stated, on the scale, not finite where it is unknown
+ */
+export function restWords({finished, error, scale}) {
+  if (!finished) return "interpolated";
+  return error < 1 / 0 ? `within ± ${withinWords(error, scale)}` : "interpolated, error unknown";
+}
+
 export class StatusLine {
   #dot = h("span", {class: "la-dot"});
   #state = h("span", {class: "la-state", role: "status"});
@@ -107,10 +116,7 @@ export class StatusLine {
         ? "What is waited for comes when the running cell ends."
         : "";
     const all = evaluated >= total;
-    const within = withinWords(error, scale);
-    // What was saved gets no better: what it is off by is known, if not all that was asked for.
-    const known = finished || (saved && error > 0 && error < 1 / 0);
-    const rest = !evaluated ? "" : known ? `, rest within ± ${within}` : ", rest interpolated";
+    const rest = evaluated ? `, rest ${restWords({finished: finished || saved, error, scale})}` : "";
     const floor = finished && noise ? `, at the noise floor of ${dtype}` : "";
     const resolve = floor && " Neighbouring values differ by rounding alone. dtype=torch.float64 resolves more.";
     this.nodes.title = `Click: where they are. Between them the map is interpolated.${resolve}`;

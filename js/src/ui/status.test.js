@@ -1,5 +1,5 @@
 import {describe, expect, it} from "vitest";
-import {previewWords, withinWords} from "./status.js";
+import {previewWords, restWords, withinWords} from "./status.js";
 
 describe("the words of a preview", () => {
   it("say what it rests on, and two standard errors of level and shape", () => {
@@ -24,4 +24,16 @@ it("an error on a scale is told in the field's own terms, and holds there", () =
       Math.expm1(error) * Math.abs(2 * c * Math.sinh(w)) + 2 * c * Math.sinh(error) + 1e-12,
     );
   }
+});
+
+describe("what lies between the nodes", () => {
+  it("is within its error once it gets no better", () => {
+    expect(restWords({finished: true, error: 0.02, scale: "linear"})).toBe("within ± 0.020");
+    expect(restWords({finished: false, error: 0.02, scale: "linear"})).toBe("interpolated");
+  });
+
+  it("has no error where nobody knows it", () => {
+    for (const error of [Number.POSITIVE_INFINITY, Number.NaN])
+      expect(restWords({finished: true, error, scale: "log"})).toBe("interpolated, error unknown");
+  });
 });

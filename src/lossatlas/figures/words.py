@@ -15,8 +15,10 @@ Axis = tuple[str, float, str]
 
 
 def axis_title(letter: str, axis: Axis) -> str:
-    """What an axis is and how long 1 is on it, as in "a · random 1 · 1 = 0.310 ‖θ‖"."""
+    """What an axis is and how long 1 is on it, as in "a · random 1 · 1 = 0.310 ‖θ‖"; of values from elsewhere its letter alone."""
     name, length, unit = axis
+    if name == letter and not unit:
+        return letter
     return f"{letter} · {name} · 1 = {significant(length, 3)} {unit}".rstrip()
 
 
