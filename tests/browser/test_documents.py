@@ -96,7 +96,6 @@ def test_a_page_opens_in_the_viewer_of_jupyterlab_once_it_is_trusted(lab: Lab) -
 def test_a_sphinx_site_with_myst_nb_has_the_map_without_a_network(
     chromium: Browser, executed: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("myst_nb")
     source = tmp_path / "docs"
     source.mkdir()
     (source / "conf.py").write_text(

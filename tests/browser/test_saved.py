@@ -68,7 +68,7 @@ def test_a_baked_map_zooms_in_a_saved_notebook_without_its_kernel(lab: Lab) -> N
     complete(again)
     assert words(again, ".la-state").startswith("saved, values ± ")
     assert abs(again.eval_widget("(w, at) => w.lossatlas.valueAt(...at)", list(at)) - value) <= bound
-    again.eval_widget("(w) => w.lossatlas.setView({center: [0.25, 0.25], span: 0.5})")
+    again.eval_widget("(w) => w.lossatlas.setView({center: [0.25, 0.25], span: 1})")
     complete(again)
     assert again.eval_widget("(w) => w.lossatlas.tiles().some((tile) => tile.z > 0)")
     again.page.wait_for_selector(".la-glyphs circle")

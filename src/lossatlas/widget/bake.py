@@ -16,6 +16,7 @@ from lossatlas.geometry import TileAddress, check_tolerance, home_tiles, level_o
 from lossatlas.held import AnyLandscape
 from lossatlas.sampling import Pass, spread_of
 from lossatlas.scale import Scale, drawn, scale_of
+from lossatlas.widget import kernel
 from lossatlas.widget.baked import Frame, Frozen, freeze
 
 # Levels, where nobody says how many.
@@ -237,7 +238,8 @@ class Teller:
     """Says how far baking has come, on one line of a stream that is written over."""
 
     def __init__(self, order: Order, stream: TextIO | None = None) -> None:
-        self._order, self._stream = order, stream or sys.stderr
+        # A notebook shows what goes to stderr as if it were a warning.
+        self._order, self._stream = order, stream or (sys.stdout if kernel.is_notebook() else sys.stderr)
         self._begun = time.monotonic()
         self._state: tuple[int, int, int] = (0, 0, 0)
         self._estimated = False

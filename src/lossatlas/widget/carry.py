@@ -93,8 +93,8 @@ class Carried(traitlets.HasTraits):
 
         depth: levels of tiles over the home view, by default 4, which is one grid of 513 × 513 nodes, or as many as the map has.
         fields: names, by default those that come from one forward pass, of a map without its model all that are held. spectra: points (a, b) whose spectra are kept too, beside those that were clicked. tolerance: share
-        of what a view shows that a tile may be off by, by default the explorer's; 0: every node is evaluated. progress: say on
-        stderr what it will take, and how far it has come. Values are rounded to 16 bits a block of 32 × 32 nodes; `bound` of what is
+        of what a view shows that a tile may be off by, by default the explorer's; 0: every node is evaluated. progress: say what
+        it will take and how far it has come, in a notebook below the cell, else on stderr. Values are rounded to 16 bits a block of 32 × 32 nodes; `bound` of what is
         returned says by how much.
 
         Blocks, and can be interrupted: nodes that were evaluated are kept, and the next call goes on from there. Raises ValueError for

@@ -29,6 +29,11 @@ def busy() -> bool:
     return duty() < 1.0
 
 
+def is_notebook() -> bool:
+    """Whether this process is a kernel, whose cells show what is written."""
+    return getattr(_shell(), "kernel", None) is not None
+
+
 def watch_cells(after: Callable[[], None]) -> None:
     """Notice when cells start and end in this IPython, if there is one, and call `after` at each end."""
     global _watching
