@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.atlas import codec
+from lossatlas.atlas import codec, raw
 from lossatlas.atlas.file import AtlasFile
 from lossatlas.atlas.layers import Rows, Subject
 from lossatlas.atlas.nodes import StoredNodes
@@ -381,6 +381,7 @@ def _close_all() -> None:
 
 def _after_fork() -> None:
     """A child has no thread that writes, and the connections are its parent's."""
+    raw.renew()
     for atlas in list(_alive):
         atlas.file.abandon()
         atlas._writer.abandon()
