@@ -42,6 +42,7 @@ class AtlasFile:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         #: Which file the path led to when it was opened last.
         self.identity: raw.Identity | None = None
+        self._undone = 0  # transactions
         try:
             if write:
                 with self.writing():
@@ -80,6 +81,7 @@ class AtlasFile:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
+                self._undone += 1
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -88,6 +90,11 @@ class AtlasFile:
     def is_there(self) -> bool:
         """Whether the path still leads to the file that was opened."""
         return raw.identity_of(self.path) == self.identity
+
+    @property
+    def state(self) -> tuple[raw.Identity | None, int]:
+        """Another value as soon as what was written last may not be there: in another file, or after a failure."""
+        return self.identity, self._undone
 
     @property
     def version(self) -> int:

@@ -145,7 +145,6 @@ class Writer:
         orders: list[Order],
     ) -> None:
         for store, nodes in taken:
-            store.rows.forget()
             self.lost += store.give_back(nodes, _WAITING)
         with self._state:
             self._stores.update({store: None for store, _ in taken})
