@@ -378,4 +378,5 @@ def test_a_file_that_is_removed_while_it_is_closed_is_made_anew_by_who_goes_on(t
         "SELECT objective, count FROM tiles JOIN layers ON layer = layers.id"
     ).fetchall()
     connection.close()
+    assert [row.scene.hash for row in kept.atlas.scenes()] == [kept.scene.hash]
     assert found == [(kept.objective.hash, 1)]  # under its own layer, whatever number that had before

@@ -42,7 +42,8 @@ class AtlasFile:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         #: Which file the path led to when it was opened last.
         self.identity: raw.Identity | None = None
-        self._undone = 0  # transactions
+        #: Another number as soon as what was written last may not be there: after a failure, or when the file was closed.
+        self.state = 0
         try:
             if write:
                 with self.writing():
@@ -81,7 +82,7 @@ class AtlasFile:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                self._undone += 1
+                self.state += 1
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -90,11 +91,6 @@ class AtlasFile:
     def is_there(self) -> bool:
         """Whether the path still leads to the file that was opened."""
         return raw.identity_of(self.path) == self.identity
-
-    @property
-    def state(self) -> tuple[raw.Identity | None, int]:
-        """Another value as soon as what was written last may not be there: in another file, or after a failure."""
-        return self.identity, self._undone
 
     @property
     def version(self) -> int:
@@ -122,6 +118,7 @@ class AtlasFile:
                 reader.close()
         with self._write_lock:
             writer, self._writer = self._writer, None
+            self.state += 1
             if writer is not None:
                 try:
                     lease.release(writer)

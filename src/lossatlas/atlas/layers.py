@@ -57,11 +57,11 @@ class Rows:
         self.fields = len(subject.columns)
         #: Rows that were left out, for they are not what was written.
         self.damaged: set[Any] = set()
-        self._layer: tuple[Any, int] | None = (
+        self._layer: tuple[int, int] | None = (
             None  # its number, and the state of the file in which it has that
         )
         # What the writer remembers of the rows, in the state of the file that it is from.
-        self._state: Any = None
+        self._state = -1
         self._remembered: OrderedDict[Key, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self._written: set[Key] | None = None
         self._last: tuple[int, int] | None = None  # the last row of loose points, and how many it holds
