@@ -59,11 +59,10 @@ class Shown:
         with self._lock:
             shown = dict(self._planes.get((objective, plane), {}))
         used = [one for one, was in shown.items() if was] or list(shown)
-        *others, last = [None, *(one() for one in used)]
-        orders = self._orders([one for one in others if one and not self._is_there(one)], anew=False)
-        if last is not None and not (self._is_there(last) and last.scene.hash == self._newest):
-            orders += self._orders([last], anew=True)
-        return orders
+        alive = [found for one in used if (found := one()) is not None]
+        orders = self._orders([one for one in alive[:-1] if not self._is_there(one)], anew=False)
+        newest = [one for one in alive[-1:] if not (self._is_there(one) and one.scene.hash == self._newest)]
+        return orders + self._orders(newest, anew=True)
 
     def lacking(self, scene: str | None = None) -> list[Order]:
         """What is written beside nodes: scenes that were used and are not there, or the one of this hash."""
