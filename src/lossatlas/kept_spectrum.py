@@ -46,7 +46,7 @@ class KeptSpectrum:
 
     def found(self) -> Spectrum | None:
         """The one that is kept, with the eigenvectors that were; None where there is none."""
-        known = None if self._atlas is None else self._atlas.kept("spectra", self._scene).get(self._name)
+        known = None if self._atlas is None else self._atlas.kept_one("spectra", self._scene, self._name)
         if known is None:
             return None
         value, arrays = known

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -332,11 +331,10 @@ class Landscape:
         """The file that its nodes are kept in; None where they are in memory alone."""
         return self._family.keeping if isinstance(self._family.keeping, Atlas) else None
 
-    def _show(self) -> None:
-        """Be the scene that is written with the first nodes."""
+    def _show(self, *, used: bool = False) -> None:
+        """Be open in the atlas, which writes the scene of what was used."""
         if self.atlas is not None:
-            alive = weakref.ref(self)
-            self.atlas.show(self.objective.hash, self.slice.hash, alive)
+            self.atlas.show(self, used=used)
 
     @property
     def kept(self) -> dict[Any, Any]:
@@ -468,6 +466,7 @@ class Landscape:
         ):
             known = ", ".join(map(repr, self.fields))
             raise ValueError(f"There is no field {field!r} here. This objective has {known}.")
+        self._show(used=True)
         if field in self.objective.fields:
             evaluator = self._evaluator
             return Layer(evaluator, self.objective.fields, self._rounding, self.on_line, size=evaluator.size)

@@ -18,6 +18,7 @@ from lossatlas.atlas import (
     SceneRow,
     StoredNodes,
     Subject,
+    borrowed,
     check_path,
     identity_of,
     open_atlas,
@@ -101,9 +102,9 @@ def save(landscape: Landscape, path: str | os.PathLike[str]) -> Path:
         own.put_scene(row_of(landscape, landscape.caption()))
         own.settle()
     elif where.exists() and (where.is_dir() or where.stat().st_size):
-        target = open_atlas(where)
-        _write(landscape, target)
-        target.settle()
+        with borrowed(where) as target:
+            _write(landscape, target)
+            target.settle()
     else:
         _write_new(landscape, where)
     return where
@@ -131,7 +132,7 @@ def _write_new(landscape: Landscape, where: Path) -> None:
                 _write(landscape, atlas)
                 atlas.settle()
             finally:
-                atlas.file.close()
+                atlas.discard()
         beside.replace(where)
     finally:
         for ending in ("", "-wal", "-shm", "-journal"):

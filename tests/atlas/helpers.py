@@ -56,14 +56,29 @@ def compute(path: str, begun: Any, slow: float = 0.0) -> None:
     kept.atlas.close()
 
 
-def hold(path: str, begun: Any, end: Any) -> None:
-    """Be the writer of an atlas until told to end."""
+def hold(path: str, begun: Any, end: Any, flushed: Any = None) -> None:
+    """Be the writer of an atlas until told to end, or to write more and stay."""
     kept = landscape(path)
     kept.tile(ADDRESSES[0])
     kept.flush()
     begun.set()
     end.wait(60)
+    if flushed is not None:
+        kept.tile(ADDRESSES[-1])
+        kept.flush()
+        flushed.set()
+        time.sleep(60)
     kept.atlas.close()
+
+
+def refuse(path: str) -> None:
+    """Be a process that is told that another one is the writer, and that reads along then."""
+    try:
+        la.load(path, function())
+    except BlockingIOError:
+        la.load(path)
+        return
+    raise AssertionError("it was not refused")
 
 
 def processes() -> Any:

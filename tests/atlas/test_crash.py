@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 import lossatlas as la
-from tests.atlas.helpers import ADDRESSES, check_integrity, compute, held_nodes, landscape, processes
+from tests.atlas.helpers import (
+    ADDRESSES,
+    check_integrity,
+    compute,
+    held_nodes,
+    hold,
+    landscape,
+    processes,
+    refuse,
+)
 
 
 def killed_again_and_again(path: Path, times: int, seed: int) -> None:
@@ -95,4 +104,26 @@ def test_what_was_in_hand_when_the_writer_was_killed_is_evaluated_again_and_the_
         plain.evaluate(0.1 * address.x, 0.3 + address.y)
     assert again.evaluated == plain.evaluated - held
     again.atlas.close()
+    assert len(held_nodes(path)) == plain.evaluated
+
+
+def test_a_process_that_is_refused_takes_nothing_from_the_writer_which_is_then_killed(tmp_path: Path) -> None:
+    path, context = tmp_path / "run.atlas", processes()
+    begun, refused, flushed = context.Event(), context.Event(), context.Event()
+    writer = context.Process(target=hold, args=(str(path), begun, refused, flushed))
+    writer.start()
+    assert begun.wait(60)
+    other = context.Process(target=refuse, args=(str(path),))
+    other.start()
+    other.join(60)
+    assert other.exitcode == 0
+    assert path.with_name("run.atlas-wal").stat().st_size > 0
+    refused.set()
+    assert flushed.wait(60)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join(60)
+    check_integrity(path)
+    plain = landscape()
+    plain.tile(ADDRESSES[0])
+    plain.tile(ADDRESSES[-1])
     assert len(held_nodes(path)) == plain.evaluated

@@ -278,6 +278,26 @@ def test_a_full_disk_is_said_once_and_the_computation_goes_on(
     check_integrity(tmp_path / "run.atlas")
 
 
+def test_what_could_not_be_saved_is_all_there_once_it_can_be(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "run.atlas", landscape(tmp_path / "run.atlas"), landscape(size=4)
+    first.evaluate(0.5, 0.5)
+    first.flush()
+    for address in ADDRESSES:
+        second.tile(address)
+    connection = first.atlas.file._writer
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    with pytest.raises(OSError, match="the disk is full"):
+        second.save(path)
+    connection.execute("PRAGMA max_page_count = 1073741823")
+    first.evaluate(0.25, 0.5)  # takes the number that the other layer was to have
+    second.save(path)
+    held = la.load(path, scene=second.scene.hash)
+    assert held.evaluated == second.evaluated
+    assert all(held.source.known(address, "loss").complete for address in ADDRESSES)
+    assert la.load(path, scene=first.scene.hash).evaluated == 2
+
+
 @pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write anywhere")
 def test_a_read_only_file_or_folder_is_read_and_not_written(path: Path) -> None:
     path.parent.chmod(0o500)
@@ -358,4 +378,5 @@ def test_a_file_that_is_removed_while_it_is_closed_is_made_anew_by_who_goes_on(t
         "SELECT objective, count FROM tiles JOIN layers ON layer = layers.id"
     ).fetchall()
     connection.close()
+    assert [row.scene.hash for row in kept.atlas.scenes()] == [kept.scene.hash]
     assert found == [(kept.objective.hash, 1)]  # under its own layer, whatever number that had before

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lossatlas as la
-from lossatlas.atlas import open_atlas
+from lossatlas.atlas import codec, open_atlas
 from tests.atlas.helpers import landscape, network
 
 
@@ -69,6 +69,31 @@ def test_a_finished_spectrum_is_read_back_instead_of_computed_again(
     )  # fmt: skip
     with pytest.raises(BaseException, match="computed again"):
         again.spectrum((0.25, 0.5), top=4, bottom=1)
+
+
+def test_one_finding_is_read_without_the_others_and_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atlas, read = open_atlas(tmp_path / "run.atlas"), []
+    unpacked = codec.unpacked_arrays
+    monkeypatch.setattr(codec, "unpacked_arrays", lambda body: read.append(body) or unpacked(body))
+    monkeypatch.setattr(atlas._writer, "_transaction", lambda *_: pytest.fail("it was written first"))
+    with atlas._writer._writing:
+        for number in range(5):
+            atlas.keep("spectra", "scene", f"{number}", number, {"at": np.full(3, number)})
+        assert atlas.kept_one("spectra", "scene", "3")[0] == 3
+        monkeypatch.undo()
+    monkeypatch.setattr(codec, "unpacked_arrays", lambda body: read.append(body) or unpacked(body))
+    atlas.flush()
+    assert atlas._unsettled == {}
+    value, arrays = atlas.kept_one("spectra", "scene", "4")
+    assert (value, arrays["at"].tolist()) == (4, [4, 4, 4])
+    assert len(read) == 2
+    assert atlas.kept_one("spectra", "scene", "5") is None
+    atlas.keep("spectra", "scene", "4", None)
+    assert atlas.kept_one("spectra", "scene", "4") is None
+    atlas.flush()
+    assert atlas.kept_one("spectra", "scene", "4") is None
 
 
 def test_the_next_explorer_of_a_scene_begins_where_the_last_one_was(tmp_path: Path) -> None:

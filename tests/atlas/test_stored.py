@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -13,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lossatlas as la
-from lossatlas.atlas import Subject, open_atlas
+from lossatlas.atlas import Subject, open_atlas, raw
+from lossatlas.atlas import atlas as module
 from lossatlas.atlas.file import AtlasFile
 from lossatlas.atlas.layers import Rows
 from lossatlas.atlas.nodes import StoredNodes
@@ -380,6 +385,110 @@ def test_scenes_with_other_homes_share_their_nodes(tmp_path: Path) -> None:
     wide.evaluate(1.75, 1.75)
     wide.flush()
     assert {row.scene.home for row in wide.atlas.scenes()} == {first.home, wide.home}
+
+
+def hashes(path: Path) -> list[str]:
+    return [row.scene.hash for row in open_atlas(path, write=False).scenes()]
+
+
+@pytest.mark.parametrize("act", ["flush", "close", "save", "keep"])
+def test_a_map_whose_nodes_are_all_known_is_a_scene_too(tmp_path: Path, act: str) -> None:
+    path, first = tmp_path / "run.atlas", landscape(tmp_path / "run.atlas")
+    first.evaluate(0.5, 0.5)
+    first.flush()
+    near = la.Landscape(first.objective, first.plane, extent=(0, 1, 0, 1), store=path)
+    unused = la.Landscape(first.objective, first.plane, extent=(0, 2, 0, 2), store=path)
+    if act == "keep":
+        near.atlas.keep("notes", near.scene.hash, "one", 1)
+        near.atlas.flush()
+    else:
+        near.evaluate(0.5, 0.5)
+        {"flush": near.flush, "close": near.atlas.close, "save": lambda: near.save(path)}[act]()
+    assert near.evaluated == 1
+    assert hashes(path) == [first.scene.hash, near.scene.hash]
+    assert unused.scene.hash not in hashes(path)
+
+
+def test_the_scene_that_was_evaluated_last_is_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "run.atlas"
+    first = landscape(path)
+    near = la.Landscape(first.objective, first.plane, extent=(0, 1, 0, 1), store=path)
+    again = landscape(path)
+    for place, one in enumerate((near, first, near, again, near)):
+        one.evaluate(0.125 * place, 0.5)
+        one.flush()
+        assert la.load(path).scene.hash == one.scene.hash
+    assert len(hashes(path)) == 2
+
+
+def test_planes_that_are_shown_again_and_again_take_no_memory(tmp_path: Path) -> None:
+    kept = landscape(tmp_path / "run.atlas")
+    for _ in range(20):
+        kept.called("x")
+    assert sum(map(len, kept.atlas._shown._planes.values())) <= 2
+
+
+def writers(path: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [pid for (pid,) in connection.execute("SELECT pid FROM writer")]
+
+
+def test_a_landscape_without_a_store_lets_go_of_the_file_that_it_was_saved_to(tmp_path: Path) -> None:
+    path, kept = tmp_path / "run.atlas", landscape()
+    kept.evaluate(0.5, 0.5)
+    kept.save(path)
+    kept.evaluate(0.25, 0.5)
+    kept.save(path)
+    assert writers(path) == []
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    stored = landscape(path)
+    kept.save(path)
+    assert writers(path) == [os.getpid()]  # it is open elsewhere
+    assert stored.evaluate(0.25, 0.5) == kept.evaluate(0.25, 0.5)
+
+
+def test_an_atlas_is_let_go_of_with_its_last_landscape(tmp_path: Path) -> None:
+    path, kept = tmp_path / "run.atlas", landscape(tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    kept.flush()
+    assert writers(path) == [os.getpid()]
+    del kept
+    gc.collect()
+    assert writers(path) == []
+    kept = landscape(path)
+    kept.evaluate(0.25, 0.5)
+    waiting = kept.atlas._writer._thread
+    del kept  # what waits is written first
+    waiting.join(60)
+    gc.collect()
+    assert writers(path) == []
+    assert la.load(path).evaluated == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_child_waits_for_no_lock_of_its_parent(tmp_path: Path) -> None:
+    kept = landscape(tmp_path / "run.atlas")
+    kept.evaluate(0.5, 0.5)
+    kept.flush()
+    atlas, store = kept.atlas, kept._store
+    store.claim((0.25, 0.5))
+    locks = (atlas._lock, atlas._choosing, atlas._shown._lock, store._lock, raw._lock, module._lock)
+    with contextlib.ExitStack() as held:
+        for lock in locks:
+            held.enter_context(lock)
+        owner = threading.Thread(target=store._loading.acquire)  # of a thread that the child has not
+        owner.start()
+        owner.join()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            atlas.choose(kept.objective, kept.plane)
+            kept.called("x")
+            raw.is_sqlite(tmp_path / "run.atlas")
+            kept.known(HOME)
+            kept.evaluate([0.25, 0.5], 0.5)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
+import contextlib
 import json
 import logging
 import os
 import platform
 import sqlite3
 import threading
-import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,26 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.atlas import codec
+from lossatlas.atlas import codec, raw
 from lossatlas.atlas.file import AtlasFile
 from lossatlas.atlas.layers import Rows, Subject
 from lossatlas.atlas.nodes import StoredNodes
-from lossatlas.atlas.scenes import SceneRow, head_of, scene_of_head
+from lossatlas.atlas.scenes import SceneRow, scene_of_head, scene_order, vector_of
 from lossatlas.atlas.schema import KINDS
+from lossatlas.atlas.shown import Shown
 from lossatlas.atlas.writer import Order, Writer
 from lossatlas.geometry import Levels, Line, Plane
 from lossatlas.objective import Objective
 from lossatlas.sampling import Point
 from lossatlas.sampling.strategies import Choice, Unfit, choice_for, chosen_before
-
-# A vector is kept in parts of so many bytes.
-_PART = 1 << 24
-
-# Types of vectors, by name, and what holds their bytes.
-_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}  # fmt: skip
-
-# Landscapes of which no node has come are looked through when there are more planes than this.
-_MOST_SHOWN = 256
 
 _log = logging.getLogger("lossatlas")
 
@@ -61,6 +52,23 @@ def open_atlas(path: str | os.PathLike[str], *, write: bool = True) -> Atlas:
         if atlas is None or not atlas.file.is_there:
             atlas = _open[key] = Atlas(AtlasFile(Path(key[0]), write=write))
         return atlas
+
+
+@contextlib.contextmanager
+def borrowed(path: Path) -> Iterator[Atlas]:
+    """The atlas in a file for as long as something is saved there; then it is let go of, unless it was open before."""
+    with _lock:
+        known = _open.get((os.path.realpath(path), True))
+    atlas = open_atlas(path)
+    if atlas is known:
+        yield atlas
+        return
+    try:
+        yield atlas
+    except BaseException:
+        atlas.discard()
+        raise
+    atlas.close()
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
@@ -87,12 +95,12 @@ class Atlas:
         self.file, self.path = file, file.path
         self._stores: weakref.WeakValueDictionary[Subject, StoredNodes] = weakref.WeakValueDictionary()
         self._rows: dict[Subject, Rows] = {}
-        self._shown: dict[tuple[str, str], list[Callable[[], Any]]] = {}
-        self._scenes_written: set[str] = set()
+        self._shown = Shown(file)
+        self._unsettled: dict[tuple[str, str, str], tuple[str, bytes]] = {}
         self._latest: dict[tuple[str, str, str], list[Any]] = {}
         self._left_out = 0  # rows of scenes and findings that cannot be read
         self._lock, self._choosing = threading.Lock(), threading.Lock()
-        self._writer = Writer(file, self._scenes_first)
+        self._writer = Writer(file, weakref.WeakMethod(self._scenes_first))
         weakref.finalize(self, file.close).atexit = False  # then `_close_all` writes what there is, too
         #: Objectives of which it was said that there are scenes of others too.
         self.told: set[str] = set()
@@ -119,7 +127,7 @@ class Atlas:
             store = self._stores.get(subject)
             if store is None:
                 rows = self._rows.setdefault(subject, Rows(self.file, subject))
-                store = StoredNodes(rows, self._writer if self.writable else None)
+                store = StoredNodes(rows, self._writer if self.writable else None, owner=self)
                 self._stores[subject] = store
             return store
 
@@ -175,12 +183,9 @@ class Atlas:
 
     # Scenes.
 
-    def show(self, objective: str, plane: str, shown: Callable[[], Any]) -> None:
-        """shown() is the landscape of an objective on a plane, whose scene is written with the first nodes of it."""
-        with self._lock:
-            if len(self._shown) > _MOST_SHOWN:  # planes that a hand passed by, of which nothing was evaluated
-                self._shown = {key: kept for key, kept in self._shown.items() if any(one() for one in kept)}
-            self._shown.setdefault((objective, plane), []).append(shown)
+    def show(self, landscape: Any, *, used: bool = False) -> None:
+        """A landscape is open. Its scene is written once it is used: evaluated, looked at, or something is kept of it."""
+        self._shown.add(landscape, used=used)
 
     def put(self, subject: Subject, points: Sequence[Point], values: np.ndarray) -> None:
         """Write nodes (n, F) soon that were evaluated elsewhere."""
@@ -191,12 +196,14 @@ class Atlas:
 
     def put_evaluator(self, objective: str, value: Mapping[str, str]) -> None:
         """Write soon what an objective is evaluated by, where that is not known."""
-        self._writer.order(
-            lambda connection: connection.execute(
-                "INSERT OR IGNORE INTO evaluators (objective, value) VALUES (?, ?)",
-                (objective, json.dumps(value)),
+        text = json.dumps(value)
+
+        def order(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR IGNORE INTO evaluators (objective, value) VALUES (?, ?)", (objective, text)
             )
-        )
+
+        self._writer.order(order)
 
     def count(self, subject: Subject) -> int:
         """How many nodes of a subject are kept."""
@@ -210,8 +217,9 @@ class Atlas:
         return int(count)
 
     def put_scene(self, row: SceneRow) -> None:
-        """Write a scene soon, or anew."""
-        self._writer.order(_scene_order(row))
+        """Write a scene soon, as the newest."""
+        self._writer.order(scene_order(row))
+        self._shown.wrote(row.scene.hash)
 
     def scenes(self) -> list[SceneRow]:
         """The scenes that it holds, the newest last, without their vectors; those that cannot be read are left out."""
@@ -254,7 +262,7 @@ class Atlas:
                     parts = connection.execute(
                         "SELECT data FROM vectors WHERE hash = ? ORDER BY part", (entry["hash"],)
                     )
-                    found[name] = _vector_of(entry, b"".join(part for (part,) in parts))
+                    found[name] = vector_of(entry, b"".join(part for (part,) in parts))
                 except (codec.Damaged, sqlite3.Error, KeyError, ValueError, TypeError) as error:
                     raise ValueError(
                         f"The vector {name!r} of scene {scene} in {self.path} is damaged ({error}). Pass the plane itself: "
@@ -271,10 +279,22 @@ class Atlas:
 
         kind: "spectra", "paths", "views" or "notes"; value None takes it out.
         """
-        table = _table(kind)
-        text = json.dumps(value, allow_nan=False)
-        body = codec.packed_arrays(arrays or {})
-        self._writer.order(lambda connection: _put_finding(connection, table, scene, name, text, body))
+        key = _table(kind), scene, name
+        found = json.dumps(value, allow_nan=False), codec.packed_arrays(arrays or {})
+
+        def order(connection: sqlite3.Connection) -> Callable[[], None]:
+            _put_finding(connection, *key, *found)
+            return settled
+
+        def settled() -> None:
+            with self._lock:
+                if self._unsettled.get(key) is found:
+                    del self._unsettled[key]
+
+        with self._lock:
+            self._unsettled[key] = found
+        self._scenes_soon(scene)
+        self._writer.order(order)
 
     def keep_soon(self, kind: str, scene: str, name: str, value: Any) -> None:
         """The same for values that change often: the newest is made into text by the thread that writes."""
@@ -285,6 +305,8 @@ class Atlas:
                 waiting[0] = value
                 return
             newest = self._latest[key] = [value]
+
+        self._scenes_soon(scene)
 
         def order(connection: sqlite3.Connection) -> None:
             with self._lock:
@@ -307,15 +329,33 @@ class Atlas:
                 f"SELECT name, value, arrays, checksum FROM {_table(kind)} WHERE scene = ? ORDER BY id",
                 (scene,),
             ).fetchall()
-        found = {}
-        for name, text, body, check in rows:
-            try:
-                if check != codec.checksum(kind, scene, name, text, body):
-                    raise codec.Damaged("its checksum is another one")
-                found[name] = (json.loads(text), codec.unpacked_arrays(body))
-            except (codec.Damaged, ValueError, RecursionError):
-                self._left_out += 1
-        return found
+        found = {name: self._finding(kind, scene, name, *columns) for name, *columns in rows}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def kept_one(self, kind: str, scene: str, name: str) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """The one that `keep` was given under a name, without reading or writing anything else; None where there is none."""
+        with self._lock:
+            found = self._unsettled.get((_table(kind), scene, name))
+        if found is not None:
+            text, body = found
+            return None if text == "null" else (json.loads(text), codec.unpacked_arrays(body))
+        with self.file.reading() as connection:
+            row = connection.execute(
+                f"SELECT value, arrays, checksum FROM {_table(kind)} WHERE scene = ? AND name = ?",
+                (scene, name),
+            ).fetchone()
+        return None if row is None else self._finding(kind, scene, name, *row)
+
+    def _finding(
+        self, kind: str, scene: str, name: str, text: Any, body: Any, check: Any
+    ) -> tuple[Any, dict[str, np.ndarray]] | None:
+        try:
+            if check != codec.checksum(kind, scene, name, text, body):
+                raise codec.Damaged("its checksum is another one")
+            return json.loads(text), codec.unpacked_arrays(body)
+        except (codec.Damaged, ValueError, RecursionError):
+            self._left_out += 1
+            return None
 
     # The file.
 
@@ -341,33 +381,48 @@ class Atlas:
 
     def flush(self) -> None:
         """Write all that has come. What cannot be written is said by a warning."""
+        self._scenes_soon()
         self._writer.flush()
 
     def settle(self) -> None:
         """Write all that has come. Raises OSError where that cannot be done."""
+        self._scenes_soon()
         self._writer.settle()
         if self._writer.trouble:
             raise OSError(self._writer.trouble)
 
     def close(self) -> None:
-        """Write all that has come and let go of the file, which is one file again; whoever uses it later opens it anew."""
+        """Write all that has come and let go of the file, which is one file again and another process may write.
+
+        `landscape.atlas.close()` does so while the landscape is still in use; whoever uses it later opens the file anew.
+        """
         if self.writable:
             self.flush()
         self.file.close()
 
+    def discard(self) -> None:
+        """Let go of the file without what could not be saved in it."""
+        self._writer.give_up()
+        self.file.close()
+
     def _scenes_first(self, store: StoredNodes) -> list[Order]:
-        """What is written before nodes of a store: the scenes that show them, each once."""
-        subject, orders = store.rows.subject, []
-        with self._lock:
-            shown = self._shown.pop((subject.objective, subject.plane), [])
-        for landscape in filter(None, (alive() for alive in shown)):
-            try:
-                if landscape.scene.hash not in self._scenes_written:
-                    orders.append(_scene_order(landscape.scene_row))
-                    self._scenes_written.add(landscape.scene.hash)
-            except Exception:  # its nodes are found by their hashes all the same
-                _log.exception("A scene could not be written to %s.", self.path)
-        return orders
+        """What is written before nodes of a store: the scenes that show them."""
+        subject = store.rows.subject
+        return self._shown.of_plane(subject.objective, subject.plane)
+
+    def _scenes_soon(self, scene: str | None = None) -> None:
+        if self.writable:
+            for order in self._shown.lacking(scene):
+                self._writer.order(order)
+
+    def abandon(self) -> None:
+        """Be a reader with locks of its own in a process that was forked, where nobody may be left to release the others."""
+        self._lock, self._choosing = threading.Lock(), threading.Lock()
+        self._shown.renew()
+        self.file.abandon()
+        self._writer.abandon()
+        for store in list(self._stores.values()):
+            store.abandon()
 
 
 _alive: weakref.WeakSet[Atlas] = weakref.WeakSet()
@@ -381,49 +436,15 @@ def _close_all() -> None:
 
 def _after_fork() -> None:
     """A child has no thread that writes, and the connections are its parent's."""
+    global _lock
+    _lock = threading.Lock()
+    raw.renew()
     for atlas in list(_alive):
-        atlas.file.abandon()
-        atlas._writer.abandon()
+        atlas.abandon()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _scene_order(row: SceneRow) -> Order:
-    """Write a scene: a new row, or the newest one in place of what had its hash."""
-
-    def order(connection: sqlite3.Connection) -> None:
-        known = connection.execute("SELECT head FROM scenes WHERE hash = ?", (row.scene.hash,)).fetchone()
-        head = _json(head_of(row), {})
-        if known is not None and not row.caption:  # which took a gradient
-            head["caption"] = _json(known[0], {}).get("caption", "")
-        names = {}
-        for name, vector in row.vectors.items():
-            dtype = str(vector.dtype).removeprefix("torch.")
-            data = vector.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            hashed = _hash_of(dtype, data)
-            names[name] = {"hash": hashed, "dtype": dtype, "count": vector.numel()}
-            known = connection.execute("SELECT count(*) FROM vectors WHERE hash = ?", (hashed,)).fetchone()[0]
-            if not known:
-                connection.executemany(
-                    "INSERT INTO vectors (hash, part, data) VALUES (?, ?, ?)",
-                    (
-                        (hashed, part, data[start : start + _PART])
-                        for part, start in enumerate(range(0, len(data), _PART))
-                    ),
-                )
-        columns = (
-            row.scene.hash, row.objective, row.plane, json.dumps(row.recipe), json.dumps(head), json.dumps(names),
-            row.created or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        )  # fmt: skip
-        connection.execute(
-            "INSERT OR REPLACE INTO scenes (hash, objective, plane, recipe, head, vectors, created, checksum) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*columns, codec.checksum(*columns)),
-        )
-
-    return order
 
 
 def _put_finding(
@@ -436,18 +457,6 @@ def _put_finding(
             f"INSERT INTO {table} (scene, name, value, arrays, checksum) VALUES (?, ?, ?, ?, ?)",
             (scene, name, text, body, codec.checksum(kind, scene, name, text, body)),
         )
-
-
-def _vector_of(entry: Mapping[str, Any], data: bytes) -> Tensor:
-    """A vector from its bytes. Raises Damaged when they are not those that were written, or a number of them that is none."""
-    dtype, count = _DTYPES[entry["dtype"]], entry["count"]
-    if _hash_of(entry["dtype"], data) != entry["hash"] or count * dtype.itemsize != len(data):
-        raise codec.Damaged("its bytes are other ones")
-    return torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
-
-
-def _hash_of(dtype: str, data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16, person=dtype.encode()).hexdigest()
 
 
 def identity_of(objective: Objective, choice: Choice) -> dict[str, str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from lossatlas.atlas import lease, schema
+from lossatlas.atlas import lease, raw, schema
 from lossatlas.atlas.salvage import salvaged
 
 # How long somebody who is about to read waits for another process, in seconds.
@@ -22,8 +21,6 @@ _LOOKED_THROUGH = 1 << 28
 
 # SQLITE_DBCONFIG_DEFENSIVE: no statement can write to the file other than through its tables.
 _DEFENSIVE = 1010
-
-_MAGIC = b"SQLite format 3\0"
 
 
 class AtlasFile:
@@ -44,7 +41,9 @@ class AtlasFile:
         self._writer: sqlite3.Connection | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         #: Which file the path led to when it was opened last.
-        self.identity: tuple[int, int] | None = None
+        self.identity: raw.Identity | None = None
+        #: Another number as soon as what was written last may not be there: after a failure, or when the file was closed.
+        self.state = 0
         try:
             if write:
                 with self.writing():
@@ -61,7 +60,7 @@ class AtlasFile:
         with self._read_lock:
             if self._reader is None:
                 self._reader = self._open_reader()
-                self.identity = _identity_of(self.path)
+                self.identity = raw.identity_of(self.path)
             yield self._reader
 
     @contextlib.contextmanager
@@ -72,7 +71,7 @@ class AtlasFile:
                 raise PermissionError(f"{self.path} was opened for reading only.")
             if self._writer is None:
                 self._writer = self._open_writer()
-                self.identity = _identity_of(self.path)
+                self.identity = raw.identity_of(self.path)
             if not self.is_there:  # what is written to a file that has no name any more is lost
                 raise FileNotFoundError(f"{self.path} was moved, removed or replaced")
             connection = self._writer
@@ -83,6 +82,7 @@ class AtlasFile:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
+                self.state += 1
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -90,7 +90,7 @@ class AtlasFile:
     @property
     def is_there(self) -> bool:
         """Whether the path still leads to the file that was opened."""
-        return _identity_of(self.path) == self.identity
+        return raw.identity_of(self.path) == self.identity
 
     @property
     def version(self) -> int:
@@ -118,6 +118,7 @@ class AtlasFile:
                 reader.close()
         with self._write_lock:
             writer, self._writer = self._writer, None
+            self.state += 1
             if writer is not None:
                 try:
                     lease.release(writer)
@@ -138,12 +139,14 @@ class AtlasFile:
         self.write = False
 
     def _open_writer(self) -> sqlite3.Connection:
-        _check_path(self.path)
+        _check_folder(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not self.path.exists() or self.path.stat().st_size == 0
             if not fresh and not os.access(self.path, os.W_OK):
                 raise PermissionError
+            if not fresh:
+                self._check_lease()
             connection = _connected(self.path, "rwc")
         except (sqlite3.OperationalError, PermissionError, FileExistsError, NotADirectoryError) as error:
             raise PermissionError(
@@ -178,8 +181,19 @@ class AtlasFile:
             raise
         return connection
 
+    def _check_lease(self) -> None:
+        """Raises BlockingIOError while another process writes. What else is wrong is said by whoever opens the file to write.
+
+        Asked by a connection that can only read, which leaves everything as it is when it is closed.
+        """
+        with (
+            contextlib.suppress(sqlite3.DatabaseError),
+            contextlib.closing(_connected(self.path, "ro")) as connection,
+        ):
+            lease.check(connection, self.path)
+
     def _open_reader(self) -> sqlite3.Connection:
-        _check_path(self.path)
+        _check_folder(self.path)
         if not self.path.exists():
             raise FileNotFoundError(
                 f"There is no file {self.path}. Pass the path of an atlas that was saved."
@@ -210,8 +224,8 @@ class AtlasFile:
         # With what its writer had not put in its place.
         self._copy = tempfile.TemporaryDirectory(prefix="lossatlas-")
         copy = Path(self._copy.name) / "copy.atlas"
-        shutil.copyfile(self.path, copy)
-        shutil.copyfile(beside, copy.with_name(copy.name + "-wal"))
+        raw.copy(self.path, copy)
+        raw.copy(beside, copy.with_name(copy.name + "-wal"))
         return self._checked(_connected(copy, "rw"))
 
     def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -234,6 +248,7 @@ class AtlasFile:
         fresh = self.path.with_name(f"{self.path.name}.mended-{os.getpid()}")
         rows = salvaged(self.path, fresh)
         if rows is None:
+            fresh.unlink(missing_ok=True)
             raise _told(error, self.path) from error
         number = 1
         while (kept := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
@@ -250,32 +265,15 @@ class AtlasFile:
 _FORKED: list[object] = []
 
 
-def _identity_of(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _check_path(path: Path) -> None:
+def _check_folder(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Pass the path of a file, such as {path / 'run.atlas'}.")
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError(
-                f"{path} is no atlas: it is not an SQLite file. Pass another path; it is left as it is."
-            )
 
 
 def _connected(path: Path, mode: str, *options: str) -> sqlite3.Connection:
     # As a URI, in which "?" and "#" of a path are escaped.
     uri = "&".join([f"{path.absolute().as_uri()}?mode={mode}", *options])
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-    )
+    connection = raw.connected(path, uri, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     if hasattr(connection, "setconfig"):  # from Python 3.12 on
@@ -305,6 +303,10 @@ def _told(error: sqlite3.Error, path: Path) -> Exception:
     """What SQLite says of a file, as an error that a user can act on."""
     if "locked" in str(error):
         return BlockingIOError(f"{path} is in use by another process ({error}). Try again when it is done.")
+    if not raw.is_sqlite(path):
+        return ValueError(
+            f"{path} is no atlas: it is not an SQLite file. Pass another path; it is left as it is."
+        )
     return ValueError(f"{path} cannot be read as an atlas ({error}). Use a copy of it; it is left as it is.")
 
 

@@ -57,8 +57,11 @@ class Rows:
         self.fields = len(subject.columns)
         #: Rows that were left out, for they are not what was written.
         self.damaged: set[Any] = set()
-        self._layer: int | None = None
-        self._file_was = file.identity
+        self._layer: tuple[int, int] | None = (
+            None  # its number, and the state of the file in which it has that
+        )
+        # What the writer remembers of the rows, in the state of the file that it is from.
+        self._state = -1
         self._remembered: OrderedDict[Key, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self._written: set[Key] | None = None
         self._last: tuple[int, int] | None = None  # the last row of loose points, and how many it holds
@@ -102,7 +105,14 @@ class Rows:
 
     def merge(self, connection: sqlite3.Connection, points: Sequence[Point], values: np.ndarray) -> None:
         """Put nodes (n, F) into their rows, within a transaction of the writer."""
-        places, layer = np.array(points), self._id(connection, make=True)
+        if self._state != self.file.state:
+            self._state = self.file.state
+            self._remembered.clear()
+            self._written = self._last = None
+        connection.execute(
+            "INSERT OR IGNORE INTO layers (objective, plane, columns) VALUES (?, ?, ?)", self.subject.key
+        )
+        places, layer = np.array(points), self._id(connection)
         assert layer is not None
         if self._written is None:
             found = connection.execute("SELECT z, x, y FROM tiles WHERE layer = ?", (layer,))
@@ -130,28 +140,17 @@ class Rows:
             rest = list(at.values())
             self._append(connection, layer, places[rest], values[rest])
 
-    def forget(self) -> None:
-        """Remember nothing of what was merged: it was not written after all."""
-        self._remembered.clear()
-        self._written = self._last = self._layer = None
-
-    def _id(self, connection: sqlite3.Connection, *, make: bool = False) -> int | None:
-        if self._file_was != self.file.identity:  # closed, and then another one was opened in its place
-            self.forget()
-            self._file_was = self.file.identity
-        if self._layer is None:
-            if make:
-                connection.execute(
-                    "INSERT OR IGNORE INTO layers (objective, plane, columns) VALUES (?, ?, ?)",
-                    self.subject.key,
-                )
+    def _id(self, connection: sqlite3.Connection) -> int | None:
+        """The number of the layer; None until it has one."""
+        state, known = self.file.state, self._layer
+        if known is None or known[0] != state:
             row = connection.execute(
                 "SELECT id FROM layers WHERE objective = ? AND plane = ? AND columns = ?", self.subject.key
             ).fetchone()
             if row is None:
                 return None
-            self._layer = row[0]
-        return self._layer
+            known = self._layer = state, row[0]
+        return known[1]
 
     def _read_tile(self, connection: sqlite3.Connection, key: Key) -> codec.TileRow | None:
         row = connection.execute(

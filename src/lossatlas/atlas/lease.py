@@ -40,15 +40,21 @@ def _alive(pid: int) -> str | None:
     return ""
 
 
-def take(connection: sqlite3.Connection, path: Path) -> None:
-    """Become the writer. Raises BlockingIOError when another process is; within a transaction of the caller."""
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises BlockingIOError while another process is the writer."""
     row = connection.execute("SELECT pid, host, started, beat FROM writer").fetchone()
     if row is not None and _holds(*row):
         pid, host, _, beat = row
         raise BlockingIOError(
             f"Process {pid} on {host} is writing {path}, last {max(0.0, time.time() - beat):.0f} s ago. An atlas has one "
-            "writer: end that one or close its atlas, or read along with lossatlas.load(path), without an objective."
+            "writer: end that one or call landscape.atlas.close() there, or read along with lossatlas.load(path), without "
+            "an objective."
         )
+
+
+def take(connection: sqlite3.Connection, path: Path) -> None:
+    """Become the writer. Raises BlockingIOError when another process is; within a transaction of the caller."""
+    check(connection, path)
     connection.execute(
         "INSERT OR REPLACE INTO writer VALUES (1, ?, ?, ?, ?)",
         (os.getpid(), platform.node(), started(os.getpid()) or "", time.time()),

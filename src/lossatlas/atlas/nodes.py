@@ -34,11 +34,15 @@ class Keeps(Protocol):
 class StoredNodes(NodeStore):
     """A store whose nodes are in an atlas: read once they are looked at, which evaluates nothing, and written as they come.
 
-    keeps: who writes them; None for an atlas that is only read, perhaps while another process writes it.
+    keeps: who writes them; None for an atlas that is only read, perhaps while another process writes it. owner: what lives as
+    long as its nodes are used, the atlas.
     """
 
-    def __init__(self, rows: Rows, keeps: Keeps | None, budget: int = BUDGET) -> None:
+    def __init__(
+        self, rows: Rows, keeps: Keeps | None, budget: int = BUDGET, *, owner: object = None
+    ) -> None:
         super().__init__(rows.fields, budget)
+        self._owner = owner
         self.rows, self._keeps = rows, keeps
         self._pending: list[tuple[Point, np.ndarray]] = []
         self._unread: set[Key] = set()
@@ -129,6 +133,11 @@ class StoredNodes(NodeStore):
             waiting = taken + self._pending
             self._pending = waiting[-most:]
             return len(waiting) - len(self._pending)
+
+    def abandon(self) -> None:
+        """Have locks of its own in a process that was forked, where nobody is left who has a point in hand."""
+        self._lock, self._loading = threading.Lock(), threading.RLock()
+        self._claimed, self._pending = set(), []
 
     def _catch_up(self) -> None:
         if self._forgotten:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lossatlas.atlas import schema
+from lossatlas.atlas import raw, schema
 
 # So many places in a row at which nothing can be read are the end of a table.
 _GAP = 20_000
@@ -20,6 +19,8 @@ def salvaged(path: Path, into: Path) -> int | None:
 
     What is in them is looked at when it is used: every row has its checksum.
     """
+    if not raw.is_sqlite(path):
+        return None
     with tempfile.TemporaryDirectory(prefix="lossatlas-") as folder:
         copy = Path(folder) / "damaged.atlas"
         _copied(path, copy)
@@ -45,10 +46,10 @@ def salvaged(path: Path, into: Path) -> int | None:
 
 def _copied(path: Path, copy: Path) -> None:
     """A copy that is as long as its header says, for SQLite reads nothing of one that is shorter."""
-    shutil.copyfile(path, copy)
+    raw.copy(path, copy)
     log = path.with_name(path.name + "-wal")
     if log.exists():
-        shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+        raw.copy(log, copy.with_name(copy.name + "-wal"))
     with copy.open("r+b") as file:
         head = file.read(100)
         page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")

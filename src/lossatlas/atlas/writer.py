@@ -29,21 +29,26 @@ _WAITING = 1 << 20
 
 _log = logging.getLogger("lossatlas")
 
-#: Something to be written, given the connection.
-Order = Callable[[sqlite3.Connection], Any]
+#: Something to be written, given the connection; what it returns is called when that is in the file.
+Order = Callable[[sqlite3.Connection], Callable[[], None] | None]
+
+#: What is to be written before nodes of a store.
+Before = Callable[[StoredNodes], list[Order]]
 
 
 class Writer:
-    """Writes nodes and whatever else is ordered. before(store) gives what is to be written before nodes of a store.
+    """Writes nodes and whatever else is ordered.
+
+    before() gives a method of the writer's owner, or None when that is gone: what is to be written before nodes of a store. The
+    owner lives as long as something waits, and no longer for the writer's sake.
 
     Where nothing can be written, a full disk for example, the computation goes on: what waits is tried again later, and
     `trouble` says what happened.
     """
 
-    def __init__(
-        self, file: AtlasFile, before: Callable[[StoredNodes], list[Order]] = lambda store: []
-    ) -> None:
+    def __init__(self, file: AtlasFile, before: Callable[[], Before | None]) -> None:
         self._file, self._before = file, before
+        self._owner: Before | None = None
         self._stores: dict[StoredNodes, None] = {}
         self._orders: deque[Order] = deque()
         self._state = threading.Condition()
@@ -56,7 +61,7 @@ class Writer:
     def abandon(self) -> None:
         """Write nothing any more, in a process that was forked: that is left to its parent."""
         self._state, self._writing = threading.Condition(), threading.RLock()
-        self._stores, self._orders, self._forked = {}, deque(), True
+        self._stores, self._orders, self._owner, self._forked = {}, deque(), None, True
 
     def wake(self, store: StoredNodes) -> None:
         """A store has nodes to be written."""
@@ -74,6 +79,12 @@ class Writer:
             self._orders.append(order)
             self._begin()
 
+    def give_up(self) -> None:
+        """Write nothing of what was ordered and could not be written."""
+        with self._writing, self._state:
+            self._orders.clear()
+        self._write()
+
     def settle(self) -> None:
         """Write all that waits, on this thread; `trouble` says what failed."""
         self._write()
@@ -86,6 +97,7 @@ class Writer:
             warnings.warn(self.trouble, RuntimeWarning, stacklevel=3)
 
     def _begin(self) -> None:
+        self._owner = self._before()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="lossatlas-atlas", daemon=True)
             self._thread.start()
@@ -111,6 +123,8 @@ class Writer:
             while True:
                 with self._state:
                     if not self._waits:
+                        # Let go of when this returns, for it may be the last to hold it.
+                        _owner, self._owner = self._owner, None
                         return True
                     stores, self._stores = list(self._stores), {}
                     orders, self._orders = list(self._orders), deque()
@@ -120,10 +134,11 @@ class Writer:
     def _transaction(self, stores: list[StoredNodes], orders: list[Order]) -> bool:
         taken = [(store, store.take(_MOST)) for store in stores]
         try:
-            orders += [order for store, _ in taken for order in self._before(store)]
+            before = self._before()
+            if before is not None:
+                orders += [order for store, _ in taken for order in before(store)]
             with self._file.writing() as connection:
-                for order in orders:
-                    order(connection)
+                done = [order(connection) for order in orders]
                 for store, nodes in taken:
                     if nodes:
                         values = np.array([row for _, row in nodes])
@@ -131,6 +146,8 @@ class Writer:
         except Exception as error:  # whatever it is, the computation goes on
             self._failed(error, taken, orders)
             return False
+        for then in filter(None, done):
+            then()
         with self._state:
             # Whoever had more than that waits for the next transaction.
             self._stores.update({store: None for store, nodes in taken if len(nodes) == _MOST})
@@ -145,7 +162,6 @@ class Writer:
         orders: list[Order],
     ) -> None:
         for store, nodes in taken:
-            store.rows.forget()
             self.lost += store.give_back(nodes, _WAITING)
         with self._state:
             self._stores.update({store: None for store, _ in taken})
