@@ -19,9 +19,9 @@ from lossatlas.geometry import (
     check_count,
     check_extent,
     check_interval,
-    check_point,
     check_shape,
     check_tolerance,
+    check_way,
     home_tiles,
     level_of,
 )
@@ -155,16 +155,7 @@ class HeldLandscape:
         Distances are in ‖θ‖, or in units of the axes where that is not known; NaN along a way that turns neither u nor v alone, for
         their angle is not held.
         """
-        if self.on_line:
-            a0, a1 = self.home[:2]
-            ends = [(a0 if start is None else start, 0.0), (a1 if stop is None else stop, 0.0)]
-        else:
-            ends = [start, stop]
-        (a0, b0), (a1, b1) = (
-            check_point(name, end) for name, end in zip(("start", "stop"), ends, strict=True)
-        )
-        count = check_count(num)
-        a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
+        a, b = check_way(start, stop, num, self.home, on_line=self.on_line)
         values = np.asarray(self.evaluate(a, None if self.on_line else b, field=field))
         return self._profile(a, b, values, self.check_field(field), 0.0)
 

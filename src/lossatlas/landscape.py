@@ -28,9 +28,9 @@ from lossatlas.geometry import (
     check_count,
     check_extent,
     check_interval,
-    check_point,
     check_shape,
     check_tolerance,
+    check_way,
     home_tiles,
     length_of,
     level_of,
@@ -192,18 +192,9 @@ class Landscape:
         On a line start and stop are the ends of its home by default. Raises TypeError or ValueError for points that are
         none, EvaluationError when the model raises.
         """
-        if isinstance(self.slice, Line):
-            a0, a1 = self.home[:2]
-            ends = [(a0 if start is None else start, 0.0), (a1 if stop is None else stop, 0.0)]
-        else:
-            ends = [start, stop]
-        (a0, b0), (a1, b1) = (
-            check_point(name, end) for name, end in zip(("start", "stop"), ends, strict=True)
-        )
-        count = check_count(num)
-        a, b = np.linspace(a0, a1, count), np.linspace(b0, b1, count)
+        a, b = check_way(start, stop, num, self.home, on_line=self.on_line)
         values = np.asarray(self.evaluate(a, None if self.on_line else b, field=field))
-        distance = np.linspace(0.0, length_of(self.slice, a1 - a0, b1 - b0), count)
+        distance = np.linspace(0.0, length_of(self.slice, a[-1] - a[0], b[-1] - b[0]), len(a))
         return Profile(a, b, distance, values, field, float(self.objective.theta.double().norm()))
 
     def tile(

@@ -11,6 +11,7 @@ from lossatlas.geometry.extent import (
     check_point,
     check_shape,
     check_tolerance,
+    check_way,
 )
 from lossatlas.geometry.frame import Frame
 from lossatlas.geometry.levels import Levels
@@ -53,6 +54,7 @@ __all__ = [
     "check_point",
     "check_shape",
     "check_tolerance",
+    "check_way",
     "filter_normalize",
     "home_tiles",
     "length_of",

@@ -55,6 +55,22 @@ def check_point(name: str, point: Any) -> tuple[float, float]:
     return a, b
 
 
+def check_way(
+    start: Any, stop: Any, num: Any, home: Extent, *, on_line: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """`num` points from start to stop, (a, b): points of a plane, or an a each of a line, whose home they span by default.
+
+    Raises TypeError or ValueError for what is no point or no count.
+    """
+    if on_line:
+        start, stop = (
+            (end if given is None else given, 0.0) for given, end in zip((start, stop), home, strict=False)
+        )
+    (a0, b0), (a1, b1) = check_point("start", start), check_point("stop", stop)
+    count = check_count(num)
+    return np.linspace(a0, a1, count), np.linspace(b0, b1, count)
+
+
 def check_tolerance(tolerance: Any) -> float:
     """A share of the range from 0 (exact) to 1. Raises ValueError for anything else."""
     number = not isinstance(tolerance, bool) and isinstance(tolerance, int | float | np.number)
