@@ -97,7 +97,7 @@ def picture(landscape: la.Landscape, path: Path, **options: Any) -> None:
 
 @pytest.mark.parametrize("make", [on_plane, on_line])
 @pytest.mark.parametrize("read", [of_npz, of_csv, of_xarray, of_png, of_svg, of_pdf, of_plotly])
-@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")  # the font draws no 漢
+@pytest.mark.filterwarnings("ignore:(?s)Glyph .* missing from")  # the font draws no 漢
 def test_a_recipe_is_read_out_of_a_file_and_makes_the_landscape_again(
     read: Callable[[la.Landscape, Path], Any], make: Callable[[], la.Landscape], tmp_path: Path
 ) -> None:
