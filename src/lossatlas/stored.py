@@ -57,6 +57,7 @@ def load(
         row = _chosen(atlas.scenes(), scene, atlas)
         source = _Kept(atlas, row)
         return HeldLandscape(source.scene, source, caption=row.caption, recipe=dict(row.recipe))
+    atlas.flush()
     rows = [(row, _differences(row, objective)) for row in atlas.scenes()]
     ours = [row for row, said in rows if not said]
     if rows and not ours:

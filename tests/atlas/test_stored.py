@@ -504,3 +504,21 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
     kept.evaluate(0.25, 0.5)
     kept.flush()
     assert la.load(tmp_path / "run.atlas").evaluated == 2
+
+
+def test_a_landscape_that_is_gone_at_once_is_in_the_file_with_its_scene(tmp_path):
+    made = landscape(tmp_path / "one.atlas")
+    made.grid(shape=(5, 5))
+    scene = made.scene.hash
+    del made
+    gc.collect()
+    held = la.load(tmp_path / "one.atlas")
+    assert held.scene.hash == scene
+    assert np.isfinite(held.grid(shape=(5, 5))).all()
+
+
+def test_what_was_evaluated_here_is_read_here_at_once(tmp_path):
+    made = landscape(tmp_path / "one.atlas")
+    values = made.grid(shape=(9, 9))
+    np.testing.assert_array_equal(la.load(tmp_path / "one.atlas").grid(shape=(9, 9)), values)
+    assert la.load(tmp_path / "one.atlas", made.objective).scene.hash == made.scene.hash

@@ -51,7 +51,10 @@ def open_atlas(path: str | os.PathLike[str], *, write: bool = True) -> Atlas:
         atlas = _open.get(key)
         if atlas is None or not atlas.file.is_there:
             atlas = _open[key] = Atlas(AtlasFile(Path(key[0]), write=write))
-        return atlas
+        writer = _open.get((key[0], True))
+    if writer is not None and writer is not atlas:
+        writer.flush()  # who reads it here sees what was evaluated here
+    return atlas
 
 
 @contextlib.contextmanager
@@ -185,7 +188,17 @@ class Atlas:
 
     def show(self, landscape: Any, *, used: bool = False) -> None:
         """A landscape is open. Its scene is written once it is used: evaluated, looked at, or something is kept of it."""
-        self._shown.add(landscape, used=used)
+        if self._shown.add(landscape, used=used) and self.writable:
+            self._writer.order(self._scene_of(landscape))
+
+    def _scene_of(self, landscape: Any) -> Order:
+        """Write the scene of a landscape unless it is there: until then the landscape is kept, for nobody else knows it."""
+
+        def order(connection: sqlite3.Connection) -> None:
+            for write in self._shown.lacking(landscape.scene.hash):
+                write(connection)
+
+        return order
 
     def put(self, subject: Subject, points: Sequence[Point], values: np.ndarray) -> None:
         """Write nodes (n, F) soon that were evaluated elsewhere."""

@@ -32,11 +32,11 @@ class Shown:
         self._newest = ""
         self._lock = threading.Lock()
 
-    def add(self, landscape: Any, *, used: bool) -> None:
-        """A landscape is open, or somebody evaluates it or looks at it."""
+    def add(self, landscape: Any, *, used: bool) -> bool:
+        """A landscape is open, or somebody evaluates it or looks at it; whether that is for the first time."""
         one = weakref.ref(landscape)
         if used and self._last is one:
-            return
+            return False
         key = landscape.objective.hash, landscape.slice.hash
         with self._lock:
             if key not in self._planes and len(self._planes) > _MOST:
@@ -44,10 +44,12 @@ class Shown:
                     plane: open_ for plane, known in self._planes.items() if (open_ := _open(known))
                 }
             known = _open(self._planes.get(key, {}))
-            known[one] = known.pop(one, False) or used  # the newest last
+            before = known.pop(one, False)
+            known[one] = before or used  # the newest last
             self._planes[key] = known
             if used:
                 self._last = one
+            return used and not before
 
     def wrote(self, scene: str) -> None:
         """A scene is written as the newest."""
