@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,7 @@ def explore(
     optimizer: Optimizer | None = None,
     full_batch: bool = False,
     recorder: Recorder | None = None,
+    store: str | os.PathLike[str] | None = None,
     **traits: Any,
 ) -> Explorer:
     """A zoomable map of a model's loss: the widget, to be the last line of a cell.
@@ -123,7 +125,7 @@ def explore(
     extent: the home view (a0, a1, b0, b1), by default the plane's. optimizer: the one that trains the model: the spectrum of
     a point that is clicked then shows where its steps stop being stable, as it is set at that moment; full_batch: whether each
     step sees all data, for only then there is such a line. recorder: of the run that begins: its path grows on the map while
-    the cell trains.
+    the cell trains. store: the atlas that keeps what is evaluated, as of `Landscape`.
     Further keywords go to the `Objective` (weight, separable, reduction, weight_decay, mode, dropout, budget, dtype, device) or
     are traits of the `Explorer`, such as theme and height. Raises TypeError, ValueError or EvaluationError, in words,
     for what cannot be mapped.
@@ -145,7 +147,7 @@ def explore(
     if plane is not None and line is not None:
         raise TypeError("Both a plane and a line were passed. Pass one of them.")
     where = plane or line or Plane.random(objective, seed)
-    landscape = Landscape(objective, where, extent=extent, title=title)
+    landscape = Landscape(objective, where, extent=extent, title=title, store=store)
     return _explore(landscape, optimizer=optimizer, full_batch=full_batch, recorder=recorder, **traits)
 
 
@@ -300,6 +302,7 @@ for _measured in (
 ):  # fmt: skip
     setattr(Landscape, _measured.__name__, _measured)
     setattr(HeldLandscape, _measured.__name__, refusing(_measured))
+HeldLandscape.save = refusing(stored.save)  # type: ignore[attr-defined]
 for _kind in (Landscape, HeldLandscape):
     setattr(_kind, "explore", _explore)  # noqa: B010 - for mypy they have no such attribute
     setattr(_kind, "_repr_mimebundle_", _display)  # noqa: B010

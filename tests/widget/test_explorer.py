@@ -54,6 +54,17 @@ def test_explore_makes_a_map_from_a_model_a_loss_and_data():
     explorer.close()
 
 
+def test_explore_keeps_what_it_evaluates_in_a_store(tmp_path):
+    model, x, y = small()
+    explorer = la.explore(model, nn.functional.cross_entropy, (x, y), store=tmp_path / "run.atlas")
+    values = explorer.landscape.grid(shape=(5, 5))
+    explorer.close()
+    held = la.load(tmp_path / "run.atlas")
+    assert (held.grid(shape=(5, 5)) == values).all()
+    with pytest.raises(ValueError, match="opened without its model"):
+        held.save(tmp_path / "other.atlas")
+
+
 def test_explore_takes_an_objective_and_a_plane():
     model, x, y = small()
     objective = la.Objective(model, nn.functional.cross_entropy, (x, y))
